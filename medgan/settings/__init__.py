@@ -1,0 +1,1 @@
+"""Study files and recipes, checked before anything runs."""

@@ -1,0 +1,259 @@
+"""A study file: which images, which translators, which downstream tasks, and what is compared."""
+
+import difflib
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from medgan.errors import SettingsError
+from medgan.settings.base import Settings
+from medgan.settings.preparation import Preparation
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=48)]
+IDENTITY = "identity"
+
+
+class Direction(Settings):
+    """Which domain is translated into which."""
+
+    source: str
+    target: str
+
+
+class TranslatorPlan(Settings):
+    """One translator of the study: a method, its recipe and how long it trains."""
+
+    name: Name
+    method: str = Field(description="a name from `medgan methods`")
+    recipe: dict[str, Any] = Field(default_factory=dict, description="settings of the method; the rest as published")
+
+
+class Arm(Settings):
+    """One way of training a downstream model; every arm of a task takes the same number of steps.
+
+    ``images`` are the extra cases: nothing, the source domain as it is (``identity``), or the source domain translated
+    by a translator of the study. ``use`` says how: ``alone``, ``before`` the target cases (pre-train, then fine-tune)
+    or ``beside`` them (mixed, ``fraction`` of each batch from the extra cases). Without extra cases it is target-only.
+    """
+
+    name: Name
+    images: str | None = Field(default=None, description="identity, or the name of a translator")
+    use: Literal["alone", "before", "beside"] = "alone"
+    fraction: float = Field(default=0.5, gt=0, lt=1, description="share of the draws (beside) or steps (before)")
+
+
+class Task(Settings):
+    """A downstream task: what is learnt, with which arms, and on which images it is tested."""
+
+    name: Name
+    task: str = Field(description="a name from `medgan tasks`: segmentation or classification")
+    label: Literal["mask", "grade", "quality"]
+    classes: int = Field(default=2, ge=2, description="number of classes; for masks with the background")
+    mask_values: tuple[int, ...] = Field(default=(255,), description="value in the mask file of class 1, 2, ...")
+    domains: tuple[str, ...] = Field(default=(), description="domains trained on; the study's target by default")
+    recipe: dict[str, Any] = Field(default_factory=dict, description="settings of the learner")
+    arms: tuple[Arm, ...] = (Arm(name="target-only"),)
+    baseline: str = Field(default="target-only", description="the arm that the others are compared with")
+    target_cases: tuple[int | Literal["all"], ...] = Field(
+        default=("all",), description="how many labelled target cases the arms may see; the sweep"
+    )
+    tested_on: tuple[str, ...] = Field(
+        default=(), description="translators whose output on the test subjects' source images is scored as well"
+    )
+    metrics: tuple[str, ...] = Field(default=(), description="names of metrics; the first is the primary one")
+
+
+class Study(Settings):
+    """Everything a study needs, as its file says it."""
+
+    name: Name
+    question: str
+    manifest: Path
+    data_root: Path
+    output: Path
+    preparation: Preparation
+    direction: Direction
+    translators: tuple[TranslatorPlan, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    similarity: tuple[str, ...] = Field(
+        default=(), description="metrics of translated against true target images, where there are pairs"
+    )
+    reference_column: str | None = Field(
+        default=None,
+        description="column of the manifest with the path of the true target image; by default the case of the target domain with the same pair_id",
+    )
+    primary: str | None = Field(
+        default=None,
+        description="the comparison that the verdict is about: task/arm/metric, task/tested-on/metric or similarity/translator/metric",
+    )
+    margin: float | None = Field(default=None, gt=0, description="differences smaller than this do not matter")
+    folds: int = Field(default=5, ge=2)
+    run_folds: tuple[int, ...] | None = Field(default=None, description="folds that are run; all by default")
+    split_seed: int = 20_240_101
+    stratify: Literal["none", "grade", "quality", "domain"] = "domain"
+    seeds: tuple[int, ...] = (0, 1, 2)
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: int = Field(default=2, ge=1, description="threads of one training job")
+    checkpoint_every_s: float = Field(default=120.0, gt=0)
+    preview_every: int = Field(default=500, ge=1)
+    allow_duplicates: bool = Field(
+        default=False, description="let the same file stand under two subjects; recorded by `medgan check`"
+    )
+    citations: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> "Study":
+        translators = [plan.name for plan in self.translators]
+        known = {*translators, IDENTITY}
+        for group, names in (("translators", translators), ("tasks", [task.name for task in self.tasks])):
+            twice = {name for name in names if names.count(name) > 1}
+            if twice:
+                raise ValueError(f"{group}: the name {sorted(twice)[0]!r} stands twice")
+        for task in self.tasks:
+            _check_task(task, known)
+        for fold in self.run_folds or ():
+            if not 0 <= fold < self.folds:
+                raise ValueError(f"run_folds: fold {fold} does not exist; there are {self.folds}, counted from 0")
+        return self
+
+    @property
+    def folds_to_run(self) -> tuple[int, ...]:
+        """Folds that are run."""
+        return self.run_folds if self.run_folds is not None else tuple(range(self.folds))
+
+    @property
+    def exploratory(self) -> bool:
+        """Whether there are too few folds or seeds for a firm statement."""
+        return len(self.folds_to_run) < self.folds or len(self.seeds) < 2
+
+    def translator(self, name: str) -> TranslatorPlan:
+        """A translator by name.
+
+        Raises:
+            SettingsError: S004, if the study has none of that name.
+        """
+        for plan in self.translators:
+            if plan.name == name:
+                return plan
+        if name == IDENTITY:
+            return TranslatorPlan(name=IDENTITY, method=IDENTITY)
+        raise SettingsError("S004", f"no translator {name!r}", expected=", ".join(p.name for p in self.translators))
+
+    def task(self, name: str) -> Task:
+        """A task by name.
+
+        Raises:
+            SettingsError: S004, if the study has none of that name.
+        """
+        for task in self.tasks:
+            if task.name == name:
+                return task
+        raise SettingsError("S004", f"no task {name!r}", expected=", ".join(t.name for t in self.tasks))
+
+
+def read_study(path: Path, *, profile: str | None = None, output: Path | None = None) -> Study:
+    """Read a study file.
+
+    ``profiles:`` holds named sets of changes; the chosen one is laid over the rest. Paths are relative to the file,
+    and ``~`` and ``$NAME`` in them are expanded from the environment.
+
+    Args:
+        path: The YAML file.
+        profile: Name of the profile to lay over it.
+        output: Folder for the results in place of the file's.
+
+    Raises:
+        SettingsError: S000 no file, S001 not YAML, S002 unknown key or wrong type (with the key's path and the nearest
+            known key), S003 unknown profile, S005 an environment variable in a path is not set.
+    """
+    content = _load_yaml(path)
+    profiles = content.pop("profiles", None) or {}
+    if profile is not None:
+        if profile not in profiles:
+            raise SettingsError(
+                "S003", f"no profile {profile!r}", where=path.name, expected=", ".join(profiles) or "none"
+            )
+        content = _lay_over(content, profiles[profile])
+    if output is not None:
+        content["output"] = str(output.resolve())
+    for key in ("manifest", "data_root", "output"):
+        if isinstance(content.get(key), str):
+            content[key] = _expand(content[key], key, path)
+    try:
+        return Study.model_validate(content)
+    except ValidationError as error:
+        raise settings_error(error, Study, where=path.name) from error
+
+
+def settings_error(error: ValidationError, model: type[BaseModel], *, where: str) -> SettingsError:
+    """One error that names every wrong key with its path, and the nearest known key."""
+    lines = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"])
+        hint = ""
+        if item["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(str(item["loc"][-1]), sorted(_all_keys(model)), n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+        lines.append(f"{key or 'study'}: {item['msg']}{hint}")
+    return SettingsError("S002", "settings do not fit", where=where, got="; ".join(lines), remedy="see `medgan schema`")
+
+
+def _check_task(task: Task, known: set[str]) -> None:
+    arms = [arm.name for arm in task.arms]
+    if len(set(arms)) < len(arms):
+        raise ValueError(f"tasks.{task.name}.arms: an arm's name stands twice")
+    if task.baseline not in arms:
+        raise ValueError(f"tasks.{task.name}.baseline: {task.baseline!r} is not one of the arms {', '.join(arms)}")
+    for name in [arm.images for arm in task.arms if arm.images] + list(task.tested_on):
+        if name not in known:
+            raise ValueError(f"tasks.{task.name}: {name!r} is not a translator; there are {', '.join(sorted(known))}")
+
+
+def _all_keys(model: type[BaseModel]) -> set[str]:
+    models = (model, Direction, TranslatorPlan, Task, Arm, Preparation) if model is Study else (model,)
+    return {key for one in models for key in one.model_fields}
+
+
+def _load_yaml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise SettingsError("S000", "no such study file", where=str(path))
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError("S001", "not a YAML file", where=path.name, got=str(error).replace("\n", " ")) from error
+    if not isinstance(content, dict):
+        raise SettingsError("S001", "not a mapping of settings", where=path.name, got=type(content).__name__)
+    return content
+
+
+def _expand(text: str, key: str, study: Path) -> str:
+    expanded = os.path.expandvars(os.path.expanduser(text))  # noqa: PTH111
+    if "$" in expanded:
+        raise SettingsError(
+            "S005",
+            f"{key} names an environment variable that is not set",
+            where=study.name,
+            got=text,
+            remedy=f"set it, for example: export {text.split('$')[-1].strip('{}').split('/')[0].strip('{}')}=/path/to/images",
+        )
+    return str((study.resolve().parent / expanded).resolve())
+
+
+def _lay_over(base: Any, changes: Any) -> Any:
+    """Lay changes over settings; a list of named entries is changed entry by entry, anything else replaced."""
+    if isinstance(base, dict) and isinstance(changes, dict):
+        return {**base, **{key: _lay_over(base.get(key), value) for key, value in changes.items()}}
+    if _is_named_list(base) and _is_named_list(changes):
+        by_name = {entry["name"]: entry for entry in changes}
+        return [_lay_over(entry, by_name.get(entry["name"], {})) for entry in base]
+    return changes
+
+
+def _is_named_list(value: Any) -> bool:
+    return (
+        isinstance(value, list) and bool(value) and all(isinstance(entry, dict) and "name" in entry for entry in value)
+    )
