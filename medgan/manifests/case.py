@@ -1,0 +1,160 @@
+"""A case: one row of a manifest, and its reading, row by row."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PureWindowsPath
+
+from medgan.errors import ManifestError
+from medgan.manifests.table import Row, read_table
+
+OWN_COLUMNS = ("case_id", "subject_id", "domain", "image", "mask", "grade", "quality", "pair_id", "split")
+_REQUIRED = ("case_id", "subject_id", "domain", "image")
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One row of a study.
+
+    Args:
+        case_id: Unique in the manifest.
+        subject_id: The person. Splits and resampling go by it.
+        domain: Name of the image domain, such as ``"dermoscopy"``.
+        image: Path relative to the data root.
+        mask: Path of the label image, relative to the data root.
+        grade: Integer grade, such as 0-4 for diabetic retinopathy.
+        quality: Integer quality class.
+        pair_id: Cases of two domains with the same pair_id show the same thing on the same grid.
+        split: ``"train"``, ``"test"`` or a fold number where the manifest gives one.
+        extra: Free columns.
+        row: Row in the file it was read from, the header being row 1; for messages only, never compared or written.
+    """
+
+    case_id: str
+    subject_id: str
+    domain: str
+    image: str
+    mask: str | None = None
+    grade: int | None = None
+    quality: int | None = None
+    pair_id: str | None = None
+    split: str | None = None
+    extra: dict[str, str] = field(default_factory=dict, hash=False)
+    row: int | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def where(self) -> str:
+        """The case for a message, such as ``"row 12 (case BR012)"``."""
+        return f"case {self.case_id}" if self.row is None else f"row {self.row} (case {self.case_id})"
+
+
+def parse_manifest(path: Path) -> tuple[tuple[Case, ...], list[ManifestError]]:
+    """Read the rows that can be read, with one error for every row that cannot: what the checks list in one pass.
+
+    Raises:
+        ManifestError: M000, M001 or M002, if the file is no such table at all.
+    """
+    cases: list[Case] = []
+    errors: list[ManifestError] = []
+    for row in read_table(path, required=_REQUIRED):
+        try:
+            cases.append(_case(row))
+        except ManifestError as error:
+            errors.append(error)
+    errors += [*_duplicates(cases, path.name), *_merging_ids(cases, path.name)]
+    return tuple(cases), errors
+
+
+def relative_path(text: str, name: str, *, where: str) -> str:
+    """A path as it may stand in a manifest: relative, and never upward.
+
+    Args:
+        text: What the table holds.
+        name: Its column, for the message.
+        where: File and row, for the message.
+
+    Raises:
+        ManifestError: M006, if it is absolute (here or on Windows), climbs with ``..`` or holds a NUL.
+    """
+    windows = PureWindowsPath(text)
+    if windows.drive or _climbs(text) or "\0" in text:
+        raise ManifestError(
+            "M006", f"{name} leaves the data root", where=where, got=repr(text), expected="a path below the data root"
+        )
+    return text
+
+
+def _case(row: Row) -> Case:
+    values = {name: row.values.get(name, "").strip() for name in OWN_COLUMNS}
+    for name in _REQUIRED:
+        if not values[name]:
+            raise ManifestError("M002", f"{name} is blank", where=row.where, remedy="fill it in or take the row out")
+    for name in ("image", "mask"):
+        relative_path(values[name], name, where=row.where)
+    for name in ("case_id", "subject_id", "domain", "pair_id"):
+        _refuse_climbing_id(values[name], name, where=row.where)
+    return Case(
+        case_id=values["case_id"],
+        subject_id=values["subject_id"],
+        domain=values["domain"],
+        image=str(Path(values["image"])),
+        mask=str(Path(values["mask"])) if values["mask"] else None,
+        grade=_integer(values["grade"], "grade", where=row.where),
+        quality=_integer(values["quality"], "quality", where=row.where),
+        pair_id=values["pair_id"] or None,
+        split=values["split"] or None,
+        extra={name: value for name, value in row.values.items() if name not in OWN_COLUMNS},
+        row=row.number,
+    )
+
+
+def _refuse_climbing_id(text: str, name: str, *, where: str) -> None:
+    # Ids become parts of the names of results.
+    if _climbs(text) or "\0" in text:
+        raise ManifestError("M006", f"{name} leaves the folder of results", where=where, got=repr(text))
+
+
+def _climbs(text: str) -> bool:
+    return text.startswith(("/", "\\")) or ".." in PureWindowsPath(text).parts
+
+
+def _integer(text: str, name: str, *, where: str) -> int | None:
+    if not text:
+        return None
+    if not _WHOLE_NUMBER.fullmatch(text):
+        raise ManifestError("M005", f"{name} is not a whole number", where=where, got=repr(text))
+    return int(text)
+
+
+def _duplicates(cases: Iterable[Case], name: str) -> Iterator[ManifestError]:
+    seen: dict[str, int | None] = {}
+    for case in cases:
+        if case.case_id in seen:
+            yield ManifestError(
+                "M003",
+                f"case_id {case.case_id!r} stands twice",
+                where=f"{name} rows {seen[case.case_id]} and {case.row}",
+                remedy="give every row its own case_id",
+            )
+        seen.setdefault(case.case_id, case.row)
+
+
+def _merging_ids(cases: Iterable[Case], name: str) -> Iterator[ManifestError]:
+    """Ids such as ``001`` and ``1``: one of them has been through a spreadsheet, and nobody can tell who is who."""
+    for column in ("case_id", "subject_id"):
+        spellings: dict[int, Case] = {}
+        seen: set[str] = set()
+        for case in cases:
+            text = getattr(case, column)
+            if text in seen or not re.fullmatch(r"[0-9]+(\.0+)?", text):
+                continue
+            seen.add(text)
+            first = spellings.setdefault(int(text.split(".")[0]), case)
+            if first is not case:
+                yield ManifestError(
+                    "M007",
+                    f"{column} {getattr(first, column)!r} and {text!r} are the same number",
+                    where=f"{name} rows {first.row} and {case.row}",
+                    remedy="write every id of a person in one way; a spreadsheet keeps 001 only in a text column",
+                )

@@ -1,0 +1,161 @@
+"""What is wrong with the files that a manifest names, found without decoding a pixel."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from medgan.errors import ManifestError
+from medgan.manifests.findings import Finding, finding_of
+from medgan.manifests.manifest import Case, Manifest, relative_path
+
+_BLOCK = 1 << 20
+
+
+class _Named(NamedTuple):
+    case: Case
+    column: str
+    path: str
+
+    @property
+    def where(self) -> str:
+        return f"{self.case.where}, {self.column}"
+
+
+def check_files(manifest: Manifest, *, paths: Sequence[str] = (), allow_duplicates: bool = False) -> list[Finding]:
+    """Files that are missing, empty, outside the data root, or there twice.
+
+    Args:
+        manifest: The cases.
+        paths: Free columns that hold paths too, such as a second observer's mask.
+        allow_duplicates: Turn the error of one image under two subjects into a warning that records the override.
+
+    Returns:
+        Findings M040 missing, M041 leads out of the root by a link, M042 empty, M043 one path in two rows,
+        M006 a path outside the root, M024 the same bytes under two subjects, M028 the same bytes in one subject.
+    """
+    named = [
+        _Named(case, column, path)
+        for case in manifest
+        for column, path in (
+            ("image", case.image),
+            ("mask", case.mask or ""),
+            *((name, case.extra.get(name, "")) for name in paths),
+        )
+        if path
+    ]
+    findings: list[Finding] = []
+    sound = []
+    for entry in named:
+        wrong = _wrong(entry, manifest.root)
+        if wrong is None:
+            sound.append(entry)
+        else:
+            findings.append(wrong)
+    images = [entry for entry in sound if entry.column == "image"]
+    return [*findings, *_named_twice(images), *_same_bytes(images, manifest.root, allowed=allow_duplicates)]
+
+
+def files_of(path: Path) -> list[Path]:
+    """The file itself, or the files of a folder that holds a series, sorted."""
+    return sorted(part for part in path.rglob("*") if part.is_file()) if path.is_dir() else [path]
+
+
+def _wrong(entry: _Named, root: Path) -> Finding | None:
+    try:
+        relative_path(entry.path, entry.column, where=entry.where)
+        path = root / entry.path
+        if not path.exists():
+            raise ManifestError(
+                "M040",
+                "no such file",
+                where=entry.where,
+                got=entry.path,
+                remedy="check the data root and the row; paths are relative to the data root",
+            )
+        outside = [part for part in (path, *files_of(path)) if not part.resolve().is_relative_to(root.resolve())]
+        if outside:
+            raise ManifestError(
+                "M041",
+                "a link leads out of the data root",
+                where=entry.where,
+                got=entry.path,
+                remedy="copy the file into the data root",
+            )
+        if not any(part.stat().st_size for part in files_of(path)):
+            raise ManifestError("M042", "the file is empty", where=entry.where, got=entry.path, remedy="copy it again")
+    except ManifestError as error:
+        return finding_of(error)
+    except OSError as error:
+        return finding_of(
+            ManifestError("M040", "the file cannot be reached", where=entry.where, got=str(error.strerror))
+        )
+    return None
+
+
+def _named_twice(images: Iterable[_Named]) -> Iterator[Finding]:
+    first: dict[str, _Named] = {}
+    for entry in images:
+        known = first.setdefault(entry.path, entry)
+        if known is not entry:
+            yield Finding(
+                code="M043",
+                severity="error",
+                where=f"{known.case.where} and {entry.case.where}",
+                message=f"two rows name the same image {entry.path}",
+                remedy="keep one of them",
+            )
+
+
+def _same_bytes(images: Iterable[_Named], root: Path, *, allowed: bool) -> Iterator[Finding]:
+    # Only files of one size can be alike, so few are read at all.
+    by_size: dict[int, dict[str, _Named]] = defaultdict(dict)
+    for entry in images:
+        size = sum(part.stat().st_size for part in files_of(root / entry.path))
+        by_size[size].setdefault(entry.path, entry)
+    for alike in by_size.values():
+        if len(alike) < 2:
+            continue
+        first: dict[str, _Named] = {}
+        for entry in alike.values():
+            known = first.setdefault(_sha256(root / entry.path), entry)
+            if known is not entry:
+                yield _twin(known, entry, allowed=allowed)
+
+
+def _twin(first: _Named, second: _Named, *, allowed: bool) -> Finding:
+    where = f"{first.case.where} and {second.case.where}"
+    files = f"{first.path} and {second.path}"
+    labels = [
+        f"; their {column} differs: {getattr(first.case, column)} and {getattr(second.case, column)}"
+        for column in ("grade", "quality")
+        if getattr(first.case, column) != getattr(second.case, column)
+    ]
+    if first.case.subject_id == second.case.subject_id:
+        return Finding(
+            code="M028",
+            severity="warning",
+            where=where,
+            message=f"the same bytes twice in one subject: {files}" + "".join(labels),
+            remedy="keep one of them, or it counts double",
+        )
+    override = ["; allowed by the study's override"] if allowed else []
+    return Finding(
+        code="M024",
+        severity="warning" if allowed else "error",
+        where=where,
+        message=f"the same bytes under two subjects: {files}" + "".join(labels + override),
+        remedy="give both rows one subject_id, or take one out: else a test image is trained on",
+    )
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    for part in files_of(path):
+        with part.open("rb") as stream:
+            inner = hashlib.sha256()
+            while block := stream.read(_BLOCK):
+                inner.update(block)
+        digest.update(inner.digest())
+    return digest.hexdigest()

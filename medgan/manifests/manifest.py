@@ -1,0 +1,134 @@
+"""A manifest: one row per case of a study, ids kept as strings."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from medgan.errors import ManifestError
+from medgan.manifests.case import OWN_COLUMNS, Case, parse_manifest, relative_path
+from medgan.manifests.table import replace_text
+
+__all__ = ["Case", "Manifest", "parse_manifest", "read_manifest", "relative_path", "write_manifest"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Cases with the folder their paths are relative to.
+
+    Args:
+        cases: In file order.
+        root: Folder that every path is relative to.
+        parent: Digest of the manifest this one was translated from, if it was.
+        run: Id of the run that translated it, if one did.
+    """
+
+    cases: tuple[Case, ...]
+    root: Path
+    parent: str | None = None
+    run: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def __iter__(self) -> Iterator[Case]:
+        return iter(self.cases)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical CSV text."""
+        return hashlib.sha256(_to_csv(self.cases).encode()).hexdigest()
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Domain names, sorted."""
+        return tuple(sorted({case.domain for case in self.cases}))
+
+    def of_domain(self, domain: str) -> "Manifest":
+        """The cases of one domain.
+
+        Raises:
+            ManifestError: M004, if the domain has no case.
+        """
+        kept = tuple(case for case in self.cases if case.domain == domain)
+        if not kept:
+            raise ManifestError("M004", f"no case of domain {domain!r}", expected="one of " + ", ".join(self.domains))
+        return replace(self, cases=kept)
+
+    def of_subjects(self, subjects: Iterable[str]) -> "Manifest":
+        """The cases of the given subjects, in file order."""
+        wanted = frozenset(subjects)
+        return replace(self, cases=tuple(case for case in self.cases if case.subject_id in wanted))
+
+    def image_path(self, case: Case) -> Path:
+        """Where the case's image lies."""
+        return self.root / case.image
+
+    def mask_path(self, case: Case) -> Path | None:
+        """Where the case's mask lies, if it has one."""
+        return None if case.mask is None else self.root / case.mask
+
+
+def read_manifest(path: Path, *, root: Path) -> Manifest:
+    """Read a manifest CSV; ids stay strings.
+
+    Beside ``x.csv`` a file ``x.json`` may name the parent's digest and the run that made it.
+
+    Raises:
+        ManifestError: M000 no file, M001 not UTF-8, M002 not such a table or a blank field, M003 duplicate case,
+            M005 bad number, M006 a path or an id leaves the root, M007 ids that a spreadsheet would merge,
+            M008 the JSON beside it does not fit.
+    """
+    cases, errors = parse_manifest(path)
+    if errors:
+        raise errors[0]
+    parent, run, digest = _read_origin(path.with_suffix(".json"))
+    manifest = Manifest(cases=cases, root=root, parent=parent, run=run)
+    if digest not in {None, manifest.digest}:
+        raise ManifestError(
+            "M008",
+            "the table is not the one its JSON was written for",
+            where=path.name,
+            got=f"digest {manifest.digest[:12]}",
+            expected=f"{str(digest)[:12]}",
+            remedy=f"make it again, or remove {path.with_suffix('.json').name} to use it as a manifest of its own",
+        )
+    return manifest
+
+
+def write_manifest(manifest: Manifest, path: Path) -> None:
+    """Write a manifest and, for a translated one, the JSON beside it that names its parent and run."""
+    origin = path.with_suffix(".json")
+    # The JSON goes first: where a crash leaves only it, its digest does not fit and reading says so.
+    if manifest.parent or manifest.run:
+        content = {"parent": manifest.parent, "run": manifest.run, "digest": manifest.digest}
+        replace_text(origin, json.dumps(content, indent=2) + "\n")
+    replace_text(path, _to_csv(manifest.cases))
+    if not (manifest.parent or manifest.run):
+        origin.unlink(missing_ok=True)
+
+
+def _read_origin(path: Path) -> tuple[str | None, str | None, str | None]:
+    if not path.exists():
+        return None, None, None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return content.get("parent"), content.get("run"), content.get("digest")
+    except (ValueError, AttributeError) as error:
+        raise ManifestError(
+            "M008", "not the JSON of a manifest", where=path.name, got=str(error), remedy="make the manifest again"
+        ) from error
+
+
+def _to_csv(cases: tuple[Case, ...]) -> str:
+    free = sorted({name for case in cases for name in case.extra})
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*OWN_COLUMNS, *free])
+    for case in cases:
+        values = [getattr(case, name) for name in OWN_COLUMNS] + [case.extra.get(name, "") for name in free]
+        writer.writerow(["" if value is None else value for value in values])
+    return out.getvalue()
