@@ -1,0 +1,1 @@
+"""Images in and out: pixels, geometry, intensity scale, readers and writers."""

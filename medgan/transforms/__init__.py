@@ -1,0 +1,1 @@
+"""The deterministic preparation of a modality, and a trained method as a transform."""
