@@ -1,0 +1,1 @@
+"""Prepared arrays and what a training step draws from them."""
