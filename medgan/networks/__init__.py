@@ -1,0 +1,1 @@
+"""Networks that MONAI lacks, and thin builders over those it has."""
