@@ -1,0 +1,1 @@
+"""Scores and intervals: NumPy in, numbers out."""
