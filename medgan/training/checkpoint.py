@@ -1,0 +1,202 @@
+"""Checkpoints of a run: safetensors and JSON, written beside and renamed, the last good one always whole."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from medgan.errors import CheckpointError
+from medgan.training.parallel import barrier, rank, ranks
+from medgan.training.tensor_files import (
+    read_record,
+    read_tensors,
+    refuse_pickle,
+    sha256,
+    sync,
+    write_record,
+    write_tensors,
+)
+
+_FORMAT = 1
+_NAME = re.compile(r"step_(\d{8,})")
+_RECORD = "checkpoint.json"
+_NAMES = "names.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """All that a run needs to go on as if it had never stopped.
+
+    There are no random states: every step seeds its own (see :mod:`medgan.training.loop`).
+
+    Args:
+        step: Steps done.
+        identity: What is trained, as JSON values.
+        settings: The loop's decisive settings, as JSON values.
+        tensors: By part (``"learner"``, ``"ema"``, ``"optimizers"``), then by name.
+        extra: This rank's :meth:`~medgan.training.learner.Learner.extra_tensors`, such as image pools.
+        progress: Unfinished means, alarms' averages and the best score, as JSON values.
+    """
+
+    step: int
+    identity: Mapping[str, object]
+    settings: Mapping[str, object]
+    tensors: Mapping[str, Mapping[str, Tensor]]
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
+    progress: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(run: Path, snapshot: Snapshot, *, keep: int = 2, best: bool = False) -> Path:
+    """Save a checkpoint; every rank calls it, rank 0 writes all but the other ranks' extra tensors.
+
+    It is written into a temporary folder and renamed when it is whole, so that a crash leaves the one before.
+
+    Args:
+        run: The run's directory.
+        snapshot: What to save.
+        keep: How many of the newest are kept; the best is kept besides.
+        best: Whether this one is to be known as ``"best"``.
+
+    Returns:
+        The checkpoint's folder, ``checkpoints/step_00001000``.
+    """
+    folder = run / "checkpoints"
+    final = folder / f"step_{snapshot.step:08d}"
+    temporary = folder / f".{final.name}.writing"
+    if rank() == 0:
+        _sweep(folder)
+        temporary.mkdir(parents=True)
+    barrier()
+    write_tensors(temporary / f"extra_{rank()}.safetensors", snapshot.extra)
+    barrier()
+    if rank() == 0:
+        _finish(temporary, final, snapshot)
+        _name(folder, final.name, keep=keep, best=best)
+    barrier()
+    return final
+
+
+def load_checkpoint(run: Path, *, name: str = "last") -> Snapshot:
+    """Load a checkpoint, every file checked against its SHA-256.
+
+    Args:
+        run: The run's directory.
+        name: ``"last"``, ``"best"`` or a folder's name such as ``"step_00001000"``.
+
+    Raises:
+        CheckpointError: C001, if there is none; C002, if it is damaged, with the last good one named; C003, if a
+            pickle is offered.
+    """
+    refuse_pickle(run)
+    folder = find_checkpoint(run, name=name)
+    if folder is None:
+        raise CheckpointError("C001", f"no checkpoint {name!r}", where=str(run), remedy="train first")
+    try:
+        return _read(folder)
+    except CheckpointError as error:
+        if error.code != "C002":
+            raise
+        good = _newest(run, lambda other: other != folder and _is_whole(other))
+        remedy = f"remove {folder.name} to go on from {good.name}, which is whole" if good else "start the run again"
+        raise CheckpointError(
+            "C002", error.what, where=error.where, got=error.got, expected=error.expected, remedy=remedy
+        ) from error
+
+
+def find_checkpoint(run: Path, *, name: str = "last") -> Path | None:
+    """The folder of a checkpoint, or None; a half-written one is never found."""
+    if name == "last":
+        # By number, not by names.json: a crash can fall between the renaming and the naming.
+        return _newest(run, lambda _: True)
+    if name == "best":
+        names = run / "checkpoints" / _NAMES
+        name = str(read_record(names).get("best") or "") if names.is_file() else ""
+    folder = run / "checkpoints" / name
+    return folder if _NAME.fullmatch(name) and folder.is_dir() else None
+
+
+def _finish(temporary: Path, final: Path, snapshot: Snapshot) -> None:
+    digests = {
+        f"{part}.safetensors": write_tensors(temporary / f"{part}.safetensors", tensors)
+        for part, tensors in snapshot.tensors.items()
+    }
+    for number in range(ranks()):
+        name = f"extra_{number}.safetensors"
+        digests[name] = sha256(temporary / name)
+    record = {
+        "format": _FORMAT,
+        "step": snapshot.step,
+        "identity": snapshot.identity,
+        "settings": snapshot.settings,
+        "progress": snapshot.progress,
+        "files": digests,
+    }
+    write_record(temporary / _RECORD, record)
+    sync(temporary)
+    if final.exists():
+        final.rename(final.with_name(f".{final.name}.old"))
+    temporary.rename(final)
+    sync(final.parent)
+
+
+def _name(folder: Path, newest: str, *, keep: int, best: bool) -> None:
+    old = read_record(folder / _NAMES) if (folder / _NAMES).is_file() else {}
+    named = {"last": newest, "best": newest if best else old.get("best")}
+    write_record(folder / _NAMES, named)
+    steps = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    for path in steps[:-keep]:
+        if path.name not in named.values():
+            _remove(path)
+    _sweep(folder)
+
+
+def _read(folder: Path) -> Snapshot:
+    record: dict[str, Any] = read_record(folder / _RECORD)
+    files: dict[str, str] = record["files"]
+    mine = f"extra_{rank()}.safetensors"
+    parts = {
+        name.removesuffix(".safetensors"): read_tensors(folder / name, digest=digest)
+        for name, digest in files.items()
+        if name == mine or not name.startswith("extra_")
+    }
+    extra = parts.pop(mine.removesuffix(".safetensors"), {})
+    return Snapshot(
+        step=record["step"],
+        identity=record["identity"],
+        settings=record["settings"],
+        tensors=parts,
+        extra=extra,
+        progress=record["progress"],
+    )
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        _read(folder)
+    except CheckpointError:
+        return False
+    return True
+
+
+def _newest(run: Path, fits: Callable[[Path], bool]) -> Path | None:
+    folder = run / "checkpoints"
+    found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)] if folder.is_dir() else []
+    ordered = sorted(found, key=lambda path: int(path.name.removeprefix("step_")), reverse=True)
+    return next((path for path in ordered if fits(path)), None)
+
+
+def _remove(path: Path) -> None:
+    # Renamed first, so that a crash in mid-removal leaves nothing that looks whole.
+    gone = path.with_name(f".{path.name}.{os.getpid()}.old")
+    path.rename(gone)
+    shutil.rmtree(gone)
+
+
+def _sweep(folder: Path) -> None:
+    for path in folder.glob(".step_*"):
+        shutil.rmtree(path)

@@ -1,0 +1,89 @@
+"""What the loop trains: a learner with named groups of networks and turns at the optimizers."""
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+Batch = Mapping[str, Tensor]
+
+
+class Turn(NamedTuple):
+    """One optimizer's share of a step.
+
+    Args:
+        group: Whose parameters are stepped.
+        losses: Weighted scalars; their sum is backed.
+    """
+
+    group: str
+    losses: dict[str, Tensor]
+
+
+class OptimizerSettings(NamedTuple):
+    """Adam's settings of one group, and its schedule.
+
+    Args:
+        learning_rate: Rate at the start.
+        betas: Adam's decay rates.
+        weight_decay: Added to the gradient, as in Adam (not AdamW).
+        decay_from: Share of the steps after which the rate falls linearly to zero; 1 keeps it constant.
+    """
+
+    learning_rate: float = 2e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    weight_decay: float = 0.0
+    decay_from: float = 0.5
+
+
+class Learner(nn.Module):
+    """A model that says how a step goes; optimizer, device and rank are the loop's.
+
+    ``groups`` maps a group to the attribute names of its networks. ``turns`` is the order in which a step's turns
+    come; by default each group once. The loop freezes every other group before it asks for the next turn, so that no
+    gradient is computed that no one needs.
+    """
+
+    groups: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    ema_networks: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def turns(self) -> tuple[str, ...]:
+        """Groups in the order of their turns within a step."""
+        return tuple(self.groups)
+
+    def optimizer(self, group: str) -> OptimizerSettings:
+        """Settings of a group's optimizer."""
+        raise KeyError(group)
+
+    def training_step(self, batch: Batch) -> Iterator[Turn]:
+        """Yield one :class:`Turn` per entry of :attr:`turns`.
+
+        Args:
+            batch: Tensors by name, each (N, C, H, W) in [-1, 1], or labels.
+        """
+        yield from ()
+
+    def preview(self, batch: Batch) -> dict[str, Tensor]:
+        """Pictures worth looking at, each (N, C, H, W) in [-1, 1], without gradient."""
+        return {}
+
+    def extra_tensors(self) -> dict[str, Tensor]:
+        """State beyond parameters and buffers that a resumed run needs, such as image pools."""
+        return {}
+
+    def load_extra_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take back what :meth:`extra_tensors` gave."""
+
+    def parameters_of(self, group: str) -> list[nn.Parameter]:
+        """Parameters that a group's optimizer steps."""
+        return [p for name in self.groups[group] for p in self.get_submodule(name).parameters()]
+
+
+@torch.no_grad()
+def freeze_all_but(learner: Learner, group: str) -> None:
+    """Let only one group's parameters take gradients."""
+    for name in learner.groups:
+        for parameter in learner.parameters_of(name):
+            parameter.requires_grad_(name == group)

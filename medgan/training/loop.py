@@ -1,0 +1,323 @@
+"""The one loop that trains every learner.
+
+Randomness: before each step torch's generator is seeded from (seed, step, rank), so whatever a step draws (dropout,
+image pools, noise) depends on nothing before it. Samples come from ``draw``, a pure function of its number. A
+checkpoint therefore holds no random state, and a resumed run equals an uninterrupted one bit for bit on the CPU.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from medgan.errors import RunError, TrainingError
+from medgan.samples.seeds import seed_for
+from medgan.settings.loop import LoopSettings
+from medgan.training.checkpoint import Snapshot, find_checkpoint, load_checkpoint, save_checkpoint
+from medgan.training.device import autocast, pick_device, pick_precision, seeded, set_threads
+from medgan.training.environment import describe_start
+from medgan.training.identity import Identity, identity_of, require_same
+from medgan.training.learner import Learner, Turn, freeze_all_but
+from medgan.training.lock import hold_lock, make_writable, require_room
+from medgan.training.log import RunLog
+from medgan.training.monitor import Monitor
+from medgan.training.parallel import anyone, average_over_ranks, barrier, joined, rank, ranks, share_state
+from medgan.training.preview import fixed_samples, write_preview
+from medgan.training.schedule import rate_factor
+from medgan.training.state import TrainingState
+from medgan.training.watch import Alarm
+
+__all__ = ["LoopSettings", "TrainSummary", "train"]
+
+Draw = Callable[[int], Mapping[str, Tensor]]
+Validate = Callable[[Learner], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSummary:
+    """What came of training.
+
+    Args:
+        step: Steps done in all.
+        resumed_from: Step of the checkpoint that this call went on from; 0 where it began anew.
+        seconds: Wall-clock time of this call.
+        checkpoint: The last checkpoint's folder.
+        alarms: Raised in this call.
+        best_score: The highest validation score so far; None without validation.
+    """
+
+    step: int
+    resumed_from: int
+    seconds: float
+    checkpoint: Path
+    alarms: tuple[Alarm, ...]
+    best_score: float | None
+
+
+def train(
+    learner: Learner,
+    draw: Draw,
+    *,
+    run: Path,
+    settings: LoopSettings,
+    identity: Identity | None = None,
+    resume: bool = True,
+    validate: Validate | None = None,
+    on_step: Callable[[int], None] | None = None,
+) -> TrainSummary:
+    """Train a learner in a run directory, going on from its last checkpoint.
+
+    Afterwards the learner is in evaluation mode and holds the raw weights; the averages are in the checkpoint and in
+    exported weights.
+
+    Args:
+        learner: What is trained; moved to the device.
+        draw: Gives the batch of a number, a pure function of it that leaves torch's generator alone. A step of
+            several ranks draws the numbers ``step * ranks + rank``.
+        run: The run's directory, made where there is none.
+        settings: How long and where.
+        identity: What is trained; derived from the learner by default, without intensity contract and data.
+        resume: Whether to go on from a checkpoint; otherwise there must be none.
+        validate: Score of the learner, higher is better, in evaluation mode and with averages in place.
+        on_step: Called after each step with the steps done; what it raises stops the run.
+
+    Raises:
+        CheckpointError: C002, damaged; C004, of something else; C005, with other settings.
+        RunError: J001, another process works here; J002, there are checkpoints and ``resume`` is off.
+        TrainingError: T001, a loss or gradient is not finite; T002, turns out of order; T003, no such device; T004,
+            groups share a parameter.
+        WriteError: W010, cannot write; W011, too little room.
+    """
+    device = pick_device(settings.device)
+    set_threads(settings.threads)
+    make_writable(run)
+    with ExitStack() as stack:
+        stack.enter_context(joined(device))
+        stack.enter_context(seeded(settings.seed))
+        stale = stack.enter_context(hold_lock(run) if rank() == 0 else nullcontext())
+        loop = _Loop(
+            learner, draw, run=run, settings=settings, identity=identity or identity_of(learner), device=device
+        )
+        loop.begin(resume=resume, stale=stale)
+        stack.callback(loop.monitor.close)
+        loop.to_the_end(validate, on_step)
+        return loop.summary()
+
+
+class _Loop:
+    """One call of :func:`train`."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        draw: Draw,
+        *,
+        run: Path,
+        settings: LoopSettings,
+        identity: Identity,
+        device: torch.device,
+    ) -> None:
+        self.draw, self.run, self.settings, self.device = draw, run, settings, device
+        self.precision = pick_precision(settings.precision, device)
+        self.learner = learner.to(device).train()
+        self.state = TrainingState(self.learner, ema_decay=settings.ema_decay)
+        self.identity = identity.to_json()
+        self.decisive = {**settings.decisive(), "precision": self.precision, "ranks": ranks()}
+        self.step = self.start = 0
+        self.best: float | None = None
+        self.saved: Path | None = None
+        self.preview: Mapping[str, Tensor] = {}
+        self.began = self.last_saved = time.monotonic()
+
+    def begin(self, *, resume: bool, stale: Mapping[str, object] | None) -> None:
+        """Take up the last checkpoint, or start anew."""
+        found = find_checkpoint(self.run)
+        if found is not None and not resume:
+            raise RunError("J002", "this run has begun", where=str(self.run), remedy="resume it or use another folder")
+        progress = self._take_up(found) if found is not None else None
+        share_state(self.learner)
+        log = None
+        if rank() == 0:
+            # Those kept, the best and the one being written.
+            copies = self.settings.keep_checkpoints + 2
+            require_room(self.run, needed_bytes=copies * self.state.bytes_of_checkpoint())
+            if self.settings.preview_every:
+                self.preview = fixed_samples(self.draw)
+            told = {"identity": self.identity, "settings": self.settings.model_dump(mode="json"), **self._resolved()}
+            describe_start(self.run, told, step=self.step, device=self.device, stale=stale)
+            log = RunLog(self.run, step=self.step, tensorboard=self.settings.tensorboard)
+        self.monitor = Monitor(self.run, log=log)
+        if progress is not None:
+            self.monitor.load(progress)
+        barrier()
+
+    def to_the_end(self, validate: Validate | None, on_step: Callable[[int], None] | None) -> None:
+        """Train to the last step."""
+        while self.step < self.settings.total_steps:
+            self._one_step()
+            self._tell()
+            best = validate is not None and self._due(self.settings.validate_every) and self._is_best(validate)
+            if best or self._save_is_due():
+                self._save(best=best)
+            if on_step is not None:
+                on_step(self.step)
+        if self.saved is None:
+            self._save(best=False)
+        for parameters in self.state.parameters.values():
+            for parameter in parameters:
+                parameter.requires_grad_()
+        self.learner.eval()
+
+    def summary(self) -> TrainSummary:
+        """What came of it."""
+        assert self.saved is not None  # noqa: S101
+        return TrainSummary(
+            step=self.step,
+            resumed_from=self.start,
+            seconds=time.monotonic() - self.began,
+            checkpoint=self.saved,
+            alarms=tuple(self.monitor.alarms),
+            best_score=self.best,
+        )
+
+    def _one_step(self) -> None:
+        batch = {name: tensor.to(self.device) for name, tensor in self.draw(self.step * ranks() + rank()).items()}
+        self.monitor.images(len(next(iter(batch.values()))) * ranks() if batch else 0)
+        torch.manual_seed(seed_for(self.settings.seed, "step", self.step, rank()))
+        turns = self.learner.training_step(batch)
+        for group in self.learner.turns:
+            freeze_all_but(self.learner, group)
+            # The learner computes a turn's losses within next(): frozen, and under autocast.
+            with autocast(self.device, self.precision):
+                turn = next(turns, None)
+            self._take(_expected(turn, group))
+        with autocast(self.device, self.precision):
+            _expected_end(next(turns, None))
+        if self.state.ema:
+            self.state.ema.update(self.step)
+        self.step += 1
+
+    def _take(self, turn: Turn) -> None:
+        """Back a turn's losses, average over ranks, and step its optimizer."""
+        parameters, optimizer = self.state.parameters[turn.group], self.state.optimizers[turn.group]
+        losses = torch.stack([loss.float().reshape(()) for loss in turn.losses.values()])
+        losses.sum().backward()
+        losses = average_over_ranks(parameters, losses.detach())
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        told = dict(zip(turn.losses, losses, strict=True))
+        self.monitor.turn(self.step + 1, turn.group, losses=told, gradient_norm=norm)
+        optimizer.param_groups[0]["lr"] = self._rate(turn.group, self.step)
+        optimizer.step()
+        # At once, so that no gradient is left for the next turn to add to.
+        optimizer.zero_grad(set_to_none=True)
+
+    def _rate(self, group: str, step: int) -> float:
+        settings = self.learner.optimizer(group)
+        factor = rate_factor(step, total_steps=self.settings.total_steps, decay_from=settings.decay_from)
+        return settings.learning_rate * factor
+
+    def _tell(self) -> None:
+        """Log and draw what is due."""
+        # On a GPU, looking at every turn at once would make it wait.
+        if self.device.type == "cpu" or self._due(self.settings.log_every):
+            self.monitor.inspect()
+        if self._due(self.settings.log_every):
+            # The rates that the last step used.
+            rates = {group: self._rate(group, self.step - 1) for group in self.learner.groups}
+            self.monitor.write_means(self.step, learning_rate=rates)
+        if self._due(self.settings.preview_every):
+            self._show()
+
+    def _show(self) -> None:
+        if not self.preview:
+            return
+        samples = {name: tensor.to(self.device) for name, tensor in self.preview.items()}
+        with self._as_translated():
+            pictures = self.learner.preview(samples)
+        write_preview(self.run / "previews" / f"step_{self.step:08d}.png", pictures)
+        self.monitor.pictures(self.step, pictures, real=samples)
+
+    def _is_best(self, validate: Validate) -> bool:
+        with self._as_translated():
+            score = float(validate(self.learner))
+        self.monitor.score(self.step, score)
+        better = math.isfinite(score) and (self.best is None or score > self.best)
+        # Rank 0 decides, for the best is saved together.
+        better = anyone(better and rank() == 0, self.device)
+        self.best = score if better else self.best
+        return better
+
+    @contextmanager
+    def _as_translated(self) -> Iterator[None]:
+        """Evaluation mode, without gradients, with averages in place; undone at the end."""
+        averages = self.state.ema.in_place() if self.state.ema else nullcontext()
+        with torch.no_grad(), averages, seeded(self.settings.seed, "preview"):
+            self.learner.eval()
+            yield
+        self.learner.train()
+
+    def _due(self, every: int | None) -> bool:
+        return every is not None and (self.step % every == 0 or self.step == self.settings.total_steps)
+
+    def _save_is_due(self) -> bool:
+        seconds = self.settings.checkpoint_every_seconds
+        if self._due(self.settings.checkpoint_every_steps):
+            return True
+        if seconds is None or not self._due(self.settings.log_every):
+            return False
+        return anyone(time.monotonic() - self.last_saved > seconds, self.device)
+
+    def _save(self, *, best: bool) -> None:
+        # Nothing is saved that has not been looked at.
+        self.monitor.inspect()
+        snapshot = Snapshot(
+            step=self.step,
+            identity=self.identity,
+            settings=self.decisive,
+            tensors=self.state.capture(),
+            extra=self.learner.extra_tensors(),
+            progress={**self.monitor.state(), "best": self.best},
+        )
+        self.saved = save_checkpoint(self.run, snapshot, keep=self.settings.keep_checkpoints, best=best)
+        self.last_saved = time.monotonic()
+
+    def _take_up(self, folder: Path) -> Mapping[str, Any]:
+        snapshot = load_checkpoint(self.run)
+        found = {"identity": snapshot.identity, "settings": snapshot.settings}
+        require_same(found, {"identity": self.identity, "settings": self.decisive}, where=str(folder))
+        self.state.restore(snapshot.tensors, extra=snapshot.extra)
+        self.best, self.saved = snapshot.progress["best"], folder
+        self.step = self.start = snapshot.step
+        return snapshot.progress
+
+    def _resolved(self) -> dict[str, object]:
+        return {"resolved": {"device": str(self.device), "precision": self.precision, "ranks": ranks()}}
+
+
+def _expected(turn: Turn | None, group: str) -> Turn:
+    if turn is None or turn.group != group or not turn.losses:
+        raise TrainingError(
+            "T002",
+            "the learner's turns are not those it announces",
+            got="no more turns" if turn is None else f"a turn of {turn.group!r} with {len(turn.losses)} losses",
+            expected=f"a turn of {group!r}",
+            remedy="let training_step yield one turn with losses per entry of turns, in that order",
+        )
+    return turn
+
+
+def _expected_end(turn: Turn | None) -> None:
+    if turn is not None:
+        raise TrainingError(
+            "T002",
+            "the learner has more turns than it announces",
+            got=f"a turn of {turn.group!r}",
+            expected="the end of the step",
+            remedy="name every turn in turns",
+        )

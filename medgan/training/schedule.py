@@ -1,0 +1,25 @@
+"""The learning rate as a pure function of the step."""
+
+
+def rate_factor(step: int, *, total_steps: int, decay_from: float) -> float:
+    """Share of the starting learning rate that a step uses.
+
+    Constant until ``decay_from * total_steps``, then linear to 0 at ``total_steps``; the last step done,
+    ``total_steps - 1``, still has a rate above 0.
+
+    Args:
+        step: Steps done so far, counted from 0.
+        total_steps: Steps of the whole run.
+        decay_from: Share of the steps in [0, 1]; 1 keeps the rate constant.
+
+    Source:
+        CycleGAN's schedule, Zhu 2017, https://arxiv.org/abs/1703.10593, section 7.1.
+
+    Example:
+        >>> [rate_factor(step, total_steps=4, decay_from=0.5) for step in range(5)]
+        [1.0, 1.0, 1.0, 0.5, 0.0]
+    """
+    start = decay_from * total_steps
+    if step <= start:
+        return 1.0
+    return max(0.0, (total_steps - step) / (total_steps - start))

@@ -1,0 +1,74 @@
+"""A learner that translates images: what every file in ``methods/`` defines."""
+
+from collections.abc import Iterable
+from typing import ClassVar, Literal, NamedTuple
+
+from torch import Tensor
+
+from medgan.settings.recipe import Recipe
+from medgan.training.learner import Learner, OptimizerSettings
+
+Domain = Literal["a", "b"]
+
+
+class SampleShape(NamedTuple):
+    """What one sample of either domain looks like.
+
+    Args:
+        channels: 1 for grey, 3 for RGB.
+        neighbours: Slices stacked in the channels, odd; a sample is (channels * neighbours, H, W).
+        size_px: Side of the square samples seen in training.
+    """
+
+    channels: int
+    neighbours: int
+    size_px: int
+
+
+class Translator(Learner):
+    """Maps images of domain a to domain b, and some methods back.
+
+    A method's file defines one subclass and names it ``method`` at its end::
+
+        method = CycleGAN
+
+    Training batches hold ``"a"`` and ``"b"``, each (N, channels * neighbours, H, W) in [-1, 1]; where
+    :attr:`needs_pairs`, they show the same thing, pixel by pixel.
+    """
+
+    summary: ClassVar[str] = ""
+    paper: ClassVar[str] = ""
+    needs_pairs: ClassVar[bool] = False
+    recipe_type: ClassVar[type[Recipe]] = Recipe
+    directions: ClassVar[tuple[Domain, ...]] = ("b",)
+    size_multiple: ClassVar[int] = 4
+
+    def __init__(self, recipe: Recipe, *, shape: SampleShape) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.shape = shape
+
+    def optimizer(self, group: str) -> OptimizerSettings:
+        """Adam as the recipe says, the same for every group."""
+        recipe = self.recipe
+        return OptimizerSettings(recipe.learning_rate, recipe.betas, 0.0, recipe.decay_from)
+
+    def fit(self, samples_a: Iterable[Tensor], samples_b: Iterable[Tensor]) -> None:
+        """Learn what needs no gradient, before the first step; samples are (channels * neighbours, H, W)."""
+
+    def translate(self, image: Tensor, *, to: Domain) -> Tensor:
+        """Translate a batch.
+
+        Args:
+            image: (N, channels * neighbours, H, W) in [-1, 1]; H and W are multiples of :attr:`size_multiple`.
+            to: Domain wanted; one of :attr:`directions`.
+
+        Returns:
+            (N, channels, H, W) in [-1, 1]: the middle slice where there are neighbours.
+        """
+        raise TypeError(f"{type(self).__name__} does not say how to translate")
+
+    def middle(self, stack: Tensor) -> Tensor:
+        """The middle slice's channels of a 2.5D stack (N, channels * neighbours, H, W)."""
+        start = self.shape.channels * (self.shape.neighbours // 2)
+        return stack[:, start : start + self.shape.channels]

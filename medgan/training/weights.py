@@ -1,0 +1,110 @@
+"""Weights for inference alone: what a trained learner is rebuilt from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+import medgan
+from medgan.errors import CheckpointError
+from medgan.training.checkpoint import load_checkpoint
+from medgan.training.identity import Identity
+from medgan.training.learner import Learner
+from medgan.training.tensor_files import read_record, read_tensors, refuse_pickle, write_record, write_tensors
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsInfo:
+    """What the weights are.
+
+    Args:
+        identity: Method, recipe, sample shape, directions, intensity contract, data digests.
+        step: Steps trained.
+        averaged: Whether the networks hold the moving average.
+        sha256: Digest of ``weights.safetensors``.
+        medgan_version: Version that wrote them.
+    """
+
+    identity: Identity
+    step: int
+    averaged: bool
+    sha256: str
+    medgan_version: str
+
+
+def export_weights(run: Path, *, name: str = "last") -> Path:
+    """Write ``weights.safetensors`` and ``weights.json`` from a run's checkpoint.
+
+    They hold the learner's parameters and buffers, with the moving averages in place where there are any; no
+    optimizer, and no image pool, which would carry patients' images along.
+
+    Args:
+        run: The run's directory.
+        name: Which checkpoint, as in :func:`~medgan.training.checkpoint.load_checkpoint`.
+
+    Returns:
+        Path of ``weights.json``.
+    """
+    snapshot = load_checkpoint(run, name=name)
+    averages = snapshot.tensors.get("ema", {})
+    temporary, final = run / ".weights.safetensors.tmp", run / "weights.safetensors"
+    digest = write_tensors(temporary, {**snapshot.tensors["learner"], **averages})
+    record = run / "weights.json"
+    # Without the record there are no weights: a crash between the moves leaves none rather than a mixture.
+    record.unlink(missing_ok=True)
+    temporary.replace(final)
+    write_record(
+        record,
+        {
+            "identity": snapshot.identity,
+            "step": snapshot.step,
+            "averaged": bool(averages),
+            "weights": digest,
+            "medgan_version": medgan.__version__,
+        },
+    )
+    return record
+
+
+def read_weights(run: Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
+    """Read the weights of a run.
+
+    Returns:
+        What they are, and the tensors on the CPU by the learner's state names.
+
+    Raises:
+        CheckpointError: C001, if there are none; C002, if they are damaged; C003, if a pickle is offered.
+    """
+    refuse_pickle(run)
+    path = run / "weights.json"
+    if not path.is_file():
+        raise CheckpointError("C001", "no weights", where=str(run), remedy="train first, or name the run's directory")
+    record: dict[str, Any] = read_record(path)
+    tensors = read_tensors(run / "weights.safetensors", digest=record["weights"])
+    info = WeightsInfo(
+        identity=Identity.from_json(record["identity"]),
+        step=record["step"],
+        averaged=record["averaged"],
+        sha256=record["weights"],
+        medgan_version=record["medgan_version"],
+    )
+    return info, tensors
+
+
+def load_weights(learner: Learner, tensors: dict[str, Tensor]) -> None:
+    """Put weights into a learner built as their identity says; every name and shape must fit.
+
+    Raises:
+        CheckpointError: C004, if they belong to another learner.
+    """
+    try:
+        learner.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(
+            "C004",
+            "the weights are of something else",
+            where=type(learner).__name__,
+            got=" ".join(str(error).split())[:500],
+            remedy="build the learner from the recipe and shape that the weights name",
+        ) from error
