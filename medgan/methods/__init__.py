@@ -1,0 +1,1 @@
+"""Translation methods, one file each, found by name."""

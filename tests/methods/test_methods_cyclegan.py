@@ -1,0 +1,140 @@
+"""CycleGAN: the paper's settings, what is computed and what is not."""
+
+from unittest.mock import patch
+
+import pytest
+import torch
+from torch import nn
+
+from medgan.errors import SettingsError
+from medgan.losses.adversarial import discriminator_loss, generator_loss
+from medgan.losses.reconstruction import l1
+from medgan.methods.cyclegan import CycleGAN, CycleGANRecipe
+from medgan.training.learner import freeze_all_but
+from medgan.training.translator import SampleShape
+
+GREY = SampleShape(1, 1, 32)
+
+
+def made(**settings: object) -> CycleGAN:
+    torch.manual_seed(0)
+    return CycleGAN(CycleGANRecipe(**(CycleGANRecipe.tiny().model_dump() | settings)), shape=GREY)
+
+
+def batch() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    return {name: torch.rand(2, 1, 32, 32, generator=generator) * 2 - 1 for name in "ab"}
+
+
+def calls(learner: CycleGAN) -> dict[str, int]:
+    """How often each network runs in one step."""
+    counts = dict.fromkeys(("g_ab", "g_ba", "d_a", "d_b"), 0)
+
+    def count(name: str):
+        def hook(*_: object) -> None:
+            counts[name] += 1
+
+        return hook
+
+    handles = [learner.get_submodule(name).register_forward_hook(count(name)) for name in counts]
+    list(learner.training_step(batch()))
+    for handle in handles:
+        handle.remove()
+    return counts
+
+
+def test_defaults_are_the_papers() -> None:
+    recipe = CycleGANRecipe()
+    assert (recipe.weight_cycle, recipe.weight_identity, recipe.weight_discriminator) == (10, 0.5, 0.5)
+    assert (recipe.adversarial, recipe.pool_size, recipe.patch, recipe.batch_size) == ("least-squares", 50, 70, 1)
+    assert (recipe.learning_rate, recipe.betas, recipe.decay_from) == (2e-4, (0.5, 0.999), 0.5)
+    assert (recipe.generator_width, recipe.discriminator_width, recipe.norm) == (64, 64, "instance")
+
+
+@pytest.mark.parametrize(("size_px", "blocks"), [(128, 6), (256, 9)])
+def test_blocks_follow_the_size(size_px: int, blocks: int) -> None:
+    recipe = CycleGANRecipe(generator_width=2, discriminator_width=2)
+    assert len(CycleGAN(recipe, shape=SampleShape(1, 1, size_px)).g_ab.residuals) == blocks
+
+
+def test_losses_are_the_papers_equations() -> None:
+    learner, real = made(pool_size=0), batch()
+    generator, discriminator = learner.training_step(real)
+    fake_b, fake_a = learner.g_ab(real["a"]), learner.g_ba(real["b"])
+    expected = {
+        "adversarial_a": generator_loss(learner.d_a(fake_a), kind="least-squares"),
+        "adversarial_b": generator_loss(learner.d_b(fake_b), kind="least-squares"),
+        "cycle_a": 10 * l1(learner.g_ba(fake_b), real["a"]),
+        "cycle_b": 10 * l1(learner.g_ab(fake_a), real["b"]),
+        "identity_a": 5 * l1(learner.g_ba(real["a"]), real["a"]),
+        "identity_b": 5 * l1(learner.g_ab(real["b"]), real["b"]),
+    }
+    torch.testing.assert_close(generator.losses, expected)
+    judged = {
+        f"adversarial_{domain}": 0.5 * discriminator_loss(judge(real[domain]), judge(fake), kind="least-squares")
+        for domain, judge, fake in (("a", learner.d_a, fake_a), ("b", learner.d_b, fake_b))
+    }
+    torch.testing.assert_close(discriminator.losses, judged)
+
+
+def test_fakes_are_made_once_and_serve_both_turns() -> None:
+    assert calls(made()) == {"g_ab": 2, "g_ba": 2, "d_a": 2, "d_b": 2}
+
+
+def test_without_identity_its_images_are_not_generated() -> None:
+    learner = made(weight_identity=0)
+    sizes: list[int] = []
+    learner.g_ab.register_forward_pre_hook(lambda _, args: sizes.append(len(args[0])))
+    turn = next(learner.training_step(batch()))
+    assert sizes == [2, 2]
+    assert not [name for name in turn.losses if name.startswith("identity")]
+
+
+def test_discriminators_see_pooled_fakes() -> None:
+    learner = made(pool_size=2)
+    shown = torch.full((2, 1, 32, 32), 0.25)
+    seen: list[torch.Tensor] = []
+    learner.d_b.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    with patch.object(learner.pool_b, "exchange", return_value=shown):
+        list(learner.training_step(real := batch()))
+    assert torch.equal(seen[1], torch.cat([real["b"], shown]))
+
+
+def test_directions_use_their_own_generator() -> None:
+    learner, image = made().eval(), batch()["a"]
+    with torch.no_grad():
+        assert torch.equal(learner.translate(image, to="b"), learner.g_ab(image))
+        assert torch.equal(learner.translate(image, to="a"), learner.g_ba(image))
+        assert not torch.equal(learner.g_ab(image), learner.g_ba(image))
+
+
+def test_pools_draw_apart_from_each_other_and_from_torch() -> None:
+    learner = made(pool_size=2)
+    assert not torch.equal(learner.pool_a.tensors()["random_state"], learner.pool_b.tensors()["random_state"])
+    list(learner.training_step(batch()))
+    state = torch.get_rng_state()
+    list(learner.training_step(batch()))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_patch_larger_than_the_crop_is_refused() -> None:
+    with pytest.raises(SettingsError, match="S210"):
+        made(patch=286)
+
+
+def test_discriminator_turn_does_not_keep_the_generators_graph() -> None:
+    learner = made()
+    step = learner.training_step(batch())
+    freeze_all_but(learner, "generator")
+    next(step)
+    freeze_all_but(learner, "discriminator")
+    torch.stack(list(next(step).losses.values())).sum().backward()
+    assert all(p.grad is None for p in learner.parameters_of("generator"))
+    assert all(p.grad is not None for p in learner.parameters_of("discriminator"))
+
+
+def test_weights_start_as_published() -> None:
+    learner = CycleGAN(CycleGANRecipe(blocks=1), shape=GREY)
+    for network in (learner.g_ab, learner.g_ba, learner.d_a, learner.d_b):
+        weights = torch.cat([m.weight.flatten() for m in network.modules() if isinstance(m, nn.Conv2d)])
+        assert weights.std().item() == pytest.approx(0.02, rel=0.01)
