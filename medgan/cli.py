@@ -1,0 +1,306 @@
+"""One command per stage: parse, call, print."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from medgan.errors import MedganError
+from medgan.settings.threads import quiet_openmp
+
+app = typer.Typer(
+    name="medgan",
+    help="Does translating medical images between domains help, and is it safe?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+console = Console()
+
+StudyFile = Annotated[Path, typer.Argument(help="study file (.yaml)", show_default=False)]
+Profile = Annotated[str | None, typer.Option(help="profile of the study file")]
+Output = Annotated[Path | None, typer.Option(help="folder for the results, in place of the study's")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="plain lines, no progress bars")]
+Fold = Annotated[int, typer.Option(help="outer fold, counted from 0")]
+Seed = Annotated[int, typer.Option(help="seed of the training")]
+Translator = Annotated[str, typer.Option(help="translator of the study")]
+
+
+def main() -> None:
+    """Run the command line; an error is one line on the error stream and exit status 1."""
+    quiet_openmp()
+    try:
+        app()
+    except MedganError as error:
+        Console(stderr=True).print(str(error), style="bold red", markup=False, soft_wrap=True)
+        sys.exit(1)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option(help="folder for the phantoms and the results")] = Path("demo"),
+    cores: Annotated[int, typer.Option(help="cores to use")] = 2,
+    quiet: Quiet = False,
+) -> None:
+    """Run a small study on generated fundus photographs: no data, no network, a few minutes."""
+    from medgan.settings.study import read_study
+    from medgan.workflow.demo import make_demo
+
+    study = read_study(make_demo(output))
+    _run(study, cores=cores, gpus=0, dry_run=False, keep_going=False, passed_on=[], quiet=quiet)
+
+
+@app.command()
+def check(study: StudyFile, profile: Profile = None, output: Output = None) -> None:
+    """List every bad row and file of a study; exit status 1 if there is an error."""
+    from medgan.settings.study import read_study
+    from medgan.stages.check import check_study
+
+    findings = check_study(read_study(study, profile=profile, output=output))
+    errors = sum(finding.severity == "error" for finding in findings)
+    if findings:
+        table = Table("severity", "code", "where", "what", "remedy")
+        for finding in findings:
+            table.add_row(finding.severity, finding.code, finding.where, finding.message, finding.remedy)
+        console.print(table)
+    console.print(f"{errors} errors, {len(findings) - errors} warnings")
+    raise typer.Exit(1 if errors else 0)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def run(
+    context: typer.Context,
+    study: StudyFile,
+    profile: Profile = None,
+    output: Output = None,
+    cores: Annotated[int, typer.Option(help="cores to use")] = 2,
+    gpus: Annotated[int, typer.Option(help="GPUs to use")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would run")] = False,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="go on after a failed job")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a study: only what is missing or changed. Further options, such as --executor slurm, go to Snakemake."""
+    from medgan.settings.study import read_study
+
+    settings = read_study(study, profile=profile, output=output)
+    passed_on = list(context.args)
+    _run(settings, cores=cores, gpus=gpus, dry_run=dry_run, keep_going=keep_going, passed_on=passed_on, quiet=quiet)
+
+
+@app.command()
+def status(study: StudyFile, profile: Profile = None, output: Output = None) -> None:
+    """Show each job of a study: done, stale, running, begun or waiting."""
+    from medgan.settings.study import read_study
+    from medgan.workflow.launch import states
+
+    table = Table("job", "state", "progress")
+    for job, state, progress in states(read_study(study, profile=profile, output=output)):
+        shown = f"{progress['doing']} {progress['done']}/{progress['total']}" if progress and state != "done" else ""
+        table.add_row(job.id, state, shown)
+    console.print(table)
+
+
+@app.command()
+def prepare(study: StudyFile, profile: Profile = None, output: Output = None, quiet: Quiet = False) -> None:
+    """Split a study by subject and fill its prepared store."""
+    _one_job(study, profile, output, stage="prepare", quiet=quiet)
+
+
+@app.command()
+def train(
+    study: StudyFile,
+    translator: Translator,
+    fold: Fold = 0,
+    seed: Seed = 0,
+    profile: Profile = None,
+    output: Output = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train one translator on the training subjects of a fold; an interrupted run goes on exactly where it was."""
+    _one_job(study, profile, output, stage="train", quiet=quiet, translator=translator, fold=fold, seed=seed)
+
+
+@app.command()
+def translate(
+    study: Annotated[Path | None, typer.Argument(help="study file; or use --run", show_default=False)] = None,
+    translator: Annotated[str | None, typer.Option(help="translator of the study")] = None,
+    fold: Fold = 0,
+    seed: Seed = 0,
+    profile: Profile = None,
+    output: Output = None,
+    run: Annotated[Path | None, typer.Option(help="a finished run, applied to --manifest")] = None,
+    manifest: Annotated[Path | None, typer.Option(help="manifest of new cases")] = None,
+    data_root: Annotated[Path | None, typer.Option(help="folder that the manifest's paths are relative to")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for the translated images")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Translate a study's source images, or with --run any manifest."""
+    if study is not None:
+        _one_job(study, profile, output, stage="translate", quiet=quiet, translator=translator, fold=fold, seed=seed)
+        return
+    from medgan.manifests.manifest import read_manifest
+    from medgan.stages.trained import open_run
+    from medgan.stages.translate import translate_manifest
+
+    options = _all_given(run=run, manifest=manifest, data_root=data_root, out=out)
+    trained = open_run(options["run"])
+    cases = read_manifest(options["manifest"], root=options["data_root"])
+    chosen = cases.of_domain(trained.source) if trained.source in cases.domains else cases
+    translated = translate_manifest(trained, chosen, options["out"], progress=_progress(options["out"], "translate"))
+    console.print(f"{len(translated)} cases translated: {options['out'] / 'manifest.csv'}")
+
+
+@app.command()
+def downstream(
+    study: Annotated[Path | None, typer.Argument(help="study file; or use --run", show_default=False)] = None,
+    task: Annotated[str | None, typer.Option(help="task of the study")] = None,
+    arm: Annotated[str | None, typer.Option(help="arm of the task")] = None,
+    target_cases: Annotated[str, typer.Option(help="labelled target cases")] = "all",
+    fold: Fold = 0,
+    seed: Seed = 0,
+    profile: Profile = None,
+    output: Output = None,
+    run: Annotated[Path | None, typer.Option(help="a finished downstream run, applied to --manifest")] = None,
+    manifest: Annotated[Path | None, typer.Option(help="manifest of new cases")] = None,
+    data_root: Annotated[Path | None, typer.Option(help="folder that the manifest's paths are relative to")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for the rows")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train and score one arm of a task, or with --run score a trained model on any manifest."""
+    if study is not None:
+        names = {"task": task, "arm": arm, "target_cases": target_cases}
+        _one_job(study, profile, output, stage="downstream", quiet=quiet, fold=fold, seed=seed, **names)
+        return
+    from medgan.stages.apply import score_new
+
+    options = _all_given(run=run, manifest=manifest, data_root=data_root, out=out)
+    progress = _progress(options["out"], "downstream")
+    for line in score_new(options["run"], options["manifest"], options["data_root"], options["out"], progress):
+        console.print(line)
+
+
+@app.command()
+def measure(
+    study: Annotated[Path | None, typer.Argument(help="study file; or use --run", show_default=False)] = None,
+    fold: Fold = 0,
+    seed: Seed = 0,
+    profile: Profile = None,
+    output: Output = None,
+    run: Annotated[Path | None, typer.Option(help="the run that made --manifest")] = None,
+    manifest: Annotated[Path | None, typer.Option(help="translated manifest")] = None,
+    reference: Annotated[Path | None, typer.Option(help="manifest with the true images")] = None,
+    data_root: Annotated[Path | None, typer.Option(help="folder of the true images")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for the rows")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Compare translated with true images of a study, or with --run of any translated manifest."""
+    if study is not None:
+        _one_job(study, profile, output, stage="measure", quiet=quiet, fold=fold, seed=seed)
+        return
+    from medgan.stages.apply import measure_new
+
+    options = _all_given(run=run, manifest=manifest, reference=reference, data_root=data_root, out=out)
+    for line in measure_new(*options.values()):
+        console.print(line)
+
+
+@app.command()
+def report(study: StudyFile, profile: Profile = None, output: Output = None, quiet: Quiet = False) -> None:
+    """Write the report of a study whose jobs are done."""
+    _one_job(study, profile, output, stage="report", quiet=quiet)
+
+
+@app.command()
+def methods() -> None:
+    """List the translation methods."""
+    from medgan import discover
+
+    table = Table("method", "needs pairs", "what it does", "paper")
+    for name in discover.names("medgan.methods"):
+        method = discover.load("medgan.methods", name).method
+        table.add_row(name, "yes" if method.needs_pairs else "no", method.summary, method.paper)
+    console.print(table)
+
+
+@app.command()
+def schema(
+    method: Annotated[str | None, typer.Option(help="the recipe of a method, in place of a study file")] = None,
+) -> None:
+    """Print the JSON schema of a study file, for editors."""
+    from medgan import discover
+    from medgan.settings.study import Study
+
+    model: Any = Study if method is None else discover.load("medgan.methods", method).method.recipe_type
+    typer.echo(json.dumps(model.model_json_schema(), indent=2))
+
+
+@app.command()
+def manifest(
+    sources: Annotated[list[str], typer.Argument(help="names of data sets, or of a manifest medgan knows")],
+    data_root: Annotated[Path, typer.Option(help="folder that holds the data sets")],
+    out: Annotated[Path, typer.Option(help="CSV file to write")],
+) -> None:
+    """Make the manifest of downloaded data sets."""
+    from medgan.manifests.manifest import write_manifest
+    from medgan.manifests.catalogue import build_named
+
+    made = build_named(sources, data_root)
+    write_manifest(made, out)
+    console.print(f"{len(made)} cases of {', '.join(made.domains)}: {out}")
+
+
+@app.command()
+def phantom(
+    name: Annotated[str, typer.Argument(help="fundus, lesion, ct or brain")],
+    out: Annotated[Path, typer.Option(help="folder to write")],
+    subjects: Annotated[int, typer.Option(help="number of generated subjects")] = 20,
+    seed: Seed = 0,
+) -> None:
+    """Write a generated study with a known truth."""
+    from medgan import discover
+
+    path = discover.load("medgan.phantoms", name).write_study(out, seed=seed, subjects=subjects)
+    console.print(f"{path}")
+
+
+def _run(
+    study: Any, *, cores: int, gpus: int, dry_run: bool, keep_going: bool, passed_on: list[str], quiet: bool
+) -> None:
+    from medgan.workflow.display import watch
+    from medgan.workflow.launch import launch
+
+    with watch(console, plain=quiet or not console.is_terminal) as show:
+        launch(study, cores=cores, gpus=gpus, dry_run=dry_run, keep_going=keep_going, passed_on=passed_on, report=show)
+    if not dry_run:
+        console.print(f"The report: {study.output / 'report' / 'report.html'}", soft_wrap=True)
+
+
+def _one_job(
+    path: Path, profile: str | None, output: Path | None, *, stage: str, quiet: bool, **arguments: Any
+) -> None:
+    from medgan.settings.study import read_study
+    from medgan.stages.arguments import JobArguments
+    from medgan.workflow.job import end_with_launcher, find_job, run_job
+
+    end_with_launcher()
+    study = read_study(path, profile=profile, output=output)
+    job = find_job(study, stage, JobArguments(**arguments))
+    run_job(study, job, report=(lambda line: typer.echo(line)) if quiet else console.print)
+
+
+def _progress(folder: Path, what: str) -> Any:
+    from medgan.stages.progress import Progress
+
+    folder.mkdir(parents=True, exist_ok=True)
+    return Progress(folder / "progress.json", what=what, report=console.print)
+
+
+def _all_given(**options: Path | None) -> dict[str, Path]:
+    missing = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is None]
+    if missing:
+        raise typer.BadParameter(f"without a study file this needs {', '.join(missing)}")
+    return {name: value for name, value in options.items() if value is not None}

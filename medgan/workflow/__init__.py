@@ -1,0 +1,1 @@
+"""A study becomes jobs, and jobs are handed to Snakemake."""

@@ -1,0 +1,90 @@
+"""One job of a study, run in this process: the same code by hand and under Snakemake."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from medgan import discover
+from medgan.errors import RunError
+from medgan.settings.study import Study
+from medgan.stages.arguments import JobArguments
+from medgan.stages.progress import Progress
+from medgan.stages.workspace import Workspace
+from medgan.workflow.plan import Job, plan_study
+
+JOB_LOCK = ".job"
+"""Folder in a job's folder that holds its lock; training holds one of its own."""
+
+LAUNCHER = "MEDGAN_LAUNCHER_PID"
+"""Set by `medgan run`: jobs end with the process that started them, so that none is left writing behind its back."""
+
+
+def find_job(study: Study, stage: str, arguments: JobArguments) -> Job:
+    """The job of a study that a command names.
+
+    Raises:
+        RunError: J011, if the study has no such job; the message lists those of the stage.
+    """
+    jobs = [job for job in plan_study(study) if job.stage == stage]
+    for job in jobs:
+        if job.arguments == arguments:
+            return job
+    raise RunError(
+        "J011",
+        f"the study has no such {stage} job",
+        got=" ".join(arguments.flags()) or "no options",
+        expected=" | ".join(" ".join(job.arguments.flags()) for job in jobs[:12]) or f"a study with {stage} jobs",
+    )
+
+
+def run_job(study: Study, job: Job, *, report: Callable[[str], None]) -> bool:
+    """Run one job unless its result is current.
+
+    Args:
+        study: The study.
+        job: One of its jobs.
+        report: Takes a line of progress.
+
+    Returns:
+        Whether anything was done.
+
+    Raises:
+        RunError: J010, if a job that it needs is not finished.
+    """
+    from medgan.training.lock import hold_lock, make_writable
+
+    workspace = Workspace(study.output)
+    for need in job.needs:
+        workspace.require(need)
+    if workspace.is_current(job.id, digest=job.digest, needs=job.needs):
+        report(f"{job.id}: nothing to do")
+        return False
+    folder = workspace.begin(job.id, digest=job.digest, needs=job.needs)
+    make_writable(folder / JOB_LOCK)
+    began = time.monotonic()
+    stage = discover.load("medgan.stages", job.stage)
+    with hold_lock(folder / JOB_LOCK):
+        progress = Progress(folder / "progress.json", what=job.id, report=report)
+        outputs = stage.run(study, job.arguments, folder, progress)
+        workspace.finish(job.id, digest=job.digest, needs=job.needs, outputs=outputs, seconds=time.monotonic() - began)
+    report(f"{job.id}: done in {time.monotonic() - began:.0f} s")
+    return True
+
+
+def end_with_launcher() -> None:
+    """Watch the process that launched this job and end when it is gone."""
+    launcher = os.environ.get(LAUNCHER)
+    if launcher:
+        threading.Thread(target=_watch, args=(int(launcher),), daemon=True).start()
+
+
+def _watch(pid: int) -> None:
+    while True:
+        time.sleep(0.5)
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            os._exit(70)
+        except PermissionError:
+            return

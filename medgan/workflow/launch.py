@@ -1,0 +1,131 @@
+"""Hands a study's jobs to Snakemake and shows how far they are."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from medgan.errors import RunError
+from medgan.settings.study import Study
+from medgan.stages.workspace import Workspace
+from medgan.workflow.job import JOB_LOCK, LAUNCHER
+from medgan.workflow.plan import Job, plan_study, write_plan
+
+State = tuple[Job, str, dict[str, object]]
+
+
+def states(study: Study) -> list[State]:
+    """Each job with ``"done"``, ``"stale"``, ``"running"``, ``"begun"`` or ``"waiting"``, and its newest progress."""
+    workspace = Workspace(study.output)
+    found: list[State] = []
+    current: dict[str, bool] = {}
+    for job in plan_study(study):
+        current[job.id] = all(current[need] for need in job.needs) and workspace.is_current(
+            job.id, digest=job.digest, needs=job.needs
+        )
+        folder = workspace.folder(job.id)
+        if current[job.id]:
+            state = "done"
+        elif (folder / JOB_LOCK / "lock.json").exists():
+            state = "running"
+        elif workspace.done(job.id):
+            state = "stale"
+        else:
+            state = "begun" if folder.exists() else "waiting"
+        found.append((job, state, _progress(folder)))
+    return found
+
+
+def launch(
+    study: Study,
+    *,
+    cores: int,
+    gpus: int,
+    dry_run: bool,
+    keep_going: bool,
+    passed_on: Sequence[str],
+    report: Callable[[list[State]], None],
+) -> None:
+    """Run what is missing or changed.
+
+    Args:
+        study: The study.
+        cores: Cores that jobs may use at a time.
+        gpus: GPUs that jobs may use at a time; 0 without.
+        dry_run: Only say what would run.
+        keep_going: Go on with jobs that do not need a failed one.
+        passed_on: More options for Snakemake, such as ``--executor slurm``.
+        report: Shown the jobs' states every second.
+
+    Raises:
+        RunError: J020, if a job failed; the end of its log is shown.
+    """
+    jobs = plan_study(study)
+    plan = write_plan(study, jobs)
+    _drop_stale(study)
+    command = _command(plan, cores=cores, gpus=gpus, study=study)
+    command += ["--dry-run"] if dry_run else []
+    command += ["--keep-going"] if keep_going else []
+    log = study.output / "logs" / "snakemake.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {LAUNCHER: str(os.getpid()), "OMP_WAIT_POLICY": "PASSIVE"}
+    with log.open("w", encoding="utf-8") as out:
+        process = subprocess.Popen(
+            [*command, *passed_on],
+            stdout=None if dry_run else out,
+            stderr=subprocess.STDOUT if not dry_run else None,
+            env=environment,
+        )
+        try:
+            while process.poll() is None:
+                time.sleep(0.5)
+                report(states(study))
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+    if process.returncode:
+        raise _failure(study, log)
+    report(states(study))
+
+
+def _command(plan: Path, *, cores: int, gpus: int, study: Study) -> list[str]:
+    medgan = shlex.join([sys.executable, "-m", "medgan"])
+    config = [f"plan={plan}", f"medgan={medgan}", f"gpus={gpus}"]
+    return [
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(Path(__file__).with_name("Snakefile"))),
+        *("--directory", str(study.output), "--cores", str(cores), "--resources", f"gpu={gpus}"),
+        *("--rerun-incomplete", "--nolock", "--rerun-triggers", "mtime", "--quiet", "progress", "rules"),
+        *("--config", *config),
+    ]
+
+
+def _drop_stale(study: Study) -> None:
+    """A stale job's mark is renamed, so that Snakemake, which looks for the file, runs it again."""
+    for job, state, _ in states(study):
+        mark = study.output / job.id / "done.json"
+        if state != "done" and mark.exists():
+            mark.replace(mark.with_name("done.stale.json"))
+
+
+def _progress(folder: Path) -> dict[str, object]:
+    try:
+        content: dict[str, object] = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return content
+
+
+def _failure(study: Study, log: Path) -> RunError:
+    for job, state, _ in states(study):
+        own = study.output / "logs" / (job.id.replace("/", "-") + ".log")
+        if state != "done" and own.exists():
+            lines = own.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            errors = [line for line in lines if "Error[" in line]
+            return RunError("J020", f"{job.id} failed", where=str(own), got=(errors or lines or ["no output"])[-1])
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return RunError("J020", "the workflow failed", where=str(log), got=(lines or ["no output"])[-1])

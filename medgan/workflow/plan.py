@@ -1,0 +1,168 @@
+"""A study becomes jobs: fold x seed x translator x arm, each with what it needs and what would make it stale."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from medgan.settings.study import IDENTITY, Arm, Study, Task, TranslatorPlan
+from medgan.stages.arguments import JobArguments
+from medgan.stages.materials import used_translators
+from medgan.stages.workspace import Workspace, arm_job, measure_job, train_job, translate_job
+
+CODE_VERSION = 1
+"""Raised when a stage's results change for the same settings, so that old results are made again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One command of a study.
+
+    Args:
+        id: Folder below the study's output, such as ``"fold0/seed0/train/cyclegan"``.
+        stage: Name of the command.
+        arguments: What the command is told beside the study.
+        needs: Ids of the jobs whose results it reads.
+        settings: What its result depends on; another value makes the result stale.
+        threads: Cores it is given.
+        gpus: GPUs it is given.
+    """
+
+    id: str
+    stage: str
+    arguments: JobArguments
+    needs: tuple[str, ...]
+    settings: dict[str, Any]
+    threads: int = 1
+    gpus: int = 0
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the settings."""
+        text = json.dumps(
+            [CODE_VERSION, self.stage, self.arguments.flags(), self.settings], sort_keys=True, default=str
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def plan_study(study: Study) -> tuple[Job, ...]:
+    """List the jobs of a study; a job comes after what it needs."""
+    prepare = Job(
+        id="prepare",
+        stage="prepare",
+        arguments=JobArguments(),
+        needs=(),
+        settings=_common(study) | {"manifest": _file_digest(study.manifest)},
+        threads=study.threads,
+    )
+    jobs = [prepare]
+    for fold in study.folds_to_run:
+        for seed in study.seeds:
+            jobs.extend(_fold_jobs(study, fold, seed))
+    jobs.append(
+        Job(
+            id="report",
+            stage="report",
+            arguments=JobArguments(),
+            needs=tuple(job.id for job in jobs),
+            settings=study.model_dump(mode="json", exclude={"output", "data_root", "threads", "device"}),
+        )
+    )
+    return tuple(jobs)
+
+
+def write_plan(study: Study, jobs: tuple[Job, ...]) -> Path:
+    """Write the resolved study and its jobs into the output folder, for Snakemake and for the reader."""
+    workspace = Workspace(study.output)
+    workspace.write_json("study.json", study.model_dump(mode="json"))
+    entries = [asdict(job) | {"arguments": job.arguments.flags(), "digest": job.digest} for job in jobs]
+    return workspace.write_json("plan.json", {"jobs": entries})
+
+
+def _fold_jobs(study: Study, fold: int, seed: int) -> list[Job]:
+    jobs: list[Job] = []
+    for name in used_translators(study):
+        jobs.extend(_translator_jobs(study, study.translator(name), fold, seed))
+    for task in study.tasks:
+        for count in task.target_cases:
+            jobs.extend(_arm(study, task, arm, count, fold, seed) for arm in task.arms)
+    if study.similarity:
+        names = used_translators(study)
+        jobs.append(
+            Job(
+                id=measure_job(fold, seed),
+                stage="measure",
+                arguments=JobArguments(fold=fold, seed=seed),
+                needs=tuple(translate_job(name, fold, seed) for name in names),
+                settings={"similarity": study.similarity, "translators": names},
+            )
+        )
+    return jobs
+
+
+def _translator_jobs(study: Study, plan: TranslatorPlan, fold: int, seed: int) -> list[Job]:
+    where = JobArguments(translator=plan.name, fold=fold, seed=seed)
+    train = Job(
+        id=train_job(plan.name, fold, seed),
+        stage="train",
+        arguments=where,
+        needs=("prepare",),
+        settings=_common(study)
+        | {
+            "plan": plan.model_dump(mode="json"),
+            "direction": study.direction.model_dump(),
+            "precision": study.precision,
+        },
+        threads=study.threads,
+        gpus=1,
+    )
+    translate = Job(
+        id=translate_job(plan.name, fold, seed),
+        stage="translate",
+        arguments=where,
+        needs=(train.id,),
+        settings={"all": needs_training_cases(study, plan.name)},
+        threads=study.threads,
+        gpus=1,
+    )
+    return [train, translate]
+
+
+def needs_training_cases(study: Study, translator: str) -> bool:
+    """Whether some arm trains on the translator's output, so that more than the test subjects are translated."""
+    return any(arm.images == translator for task in study.tasks for arm in task.arms)
+
+
+def _arm(study: Study, task: Task, arm: Arm, count: int | str, fold: int, seed: int) -> Job:
+    tested_on = task.tested_on if arm.name == task.baseline else ()
+    read = {arm.images, *tested_on} - {None, IDENTITY}
+    return Job(
+        id=arm_job(task.name, count, arm.name, fold, seed),
+        stage="downstream",
+        arguments=JobArguments(task=task.name, arm=arm.name, target_cases=str(count), fold=fold, seed=seed),
+        needs=("prepare", *sorted(translate_job(str(name), fold, seed) for name in read)),
+        settings=_common(study)
+        | {
+            "task": task.model_dump(mode="json", exclude={"arms", "baseline", "target_cases", "tested_on", "metrics"}),
+            "arm": arm.model_dump(mode="json"),
+            "tested_on": tested_on,
+            "direction": study.direction.model_dump(),
+            "precision": study.precision,
+        },
+        threads=1,
+        gpus=1,
+    )
+
+
+def _common(study: Study) -> dict[str, Any]:
+    return {
+        "preparation": study.preparation.model_dump(mode="json"),
+        "folds": study.folds,
+        "split_seed": study.split_seed,
+        "stratify": study.stratify,
+    }
+
+
+def _file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
