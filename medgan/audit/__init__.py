@@ -1,0 +1,1 @@
+"""Safety checks, one file each."""

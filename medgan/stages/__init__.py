@@ -1,0 +1,1 @@
+"""The steps of a study: Run and Manifest in, Manifest or rows out."""

@@ -1,0 +1,81 @@
+"""Finished runs applied to manifests they have never seen: scores of a model, likeness of translated images."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from medgan.manifests.manifest import read_manifest
+from medgan.metrics.catalogue import metrics_of
+from medgan.metrics.interval import Estimate, mean_estimate
+from medgan.stages.arguments import JobArguments
+from medgan.stages.compare import estimate_of
+from medgan.stages.materials import labelled
+from medgan.stages.measure import SIMILARITY, compare_pair, find_pairs
+from medgan.stages.progress import Progress
+from medgan.stages.rows import Row, read_rows, write_rows
+from medgan.stages.scoring import open_model, score_manifest
+from medgan.stages.trained import open_run
+
+
+def score_new(run: Path, manifest: Path, data_root: Path, out: Path, progress: Progress) -> Iterator[str]:
+    """Score a trained downstream model on a new manifest and write ``rows.csv``.
+
+    Yields:
+        A line per metric: value, interval, subjects, method.
+    """
+    model = open_model(run)
+    cases = read_manifest(manifest, root=data_root)
+    chosen = type(cases)(cases=tuple(labelled(cases, model.task)), root=cases.root)
+    rows = score_manifest(
+        model, chosen, place=JobArguments(arm=run.name), tested_on="target", doing="scoring", progress=progress
+    )
+    path = write_rows(rows, out / "rows.csv")
+    table = read_rows([path])
+    names = model.task.metrics or tuple(dict.fromkeys(table.metric))
+    for name in names:
+        estimate = estimate_of(table, name, model.task.classes, key=name)
+        if estimate is not None:
+            yield described(name, estimate)
+    yield f"{len(chosen)} of {len(cases)} cases have a {model.task.label}; rows: {path}"
+
+
+def measure_new(run: Path, manifest: Path, reference: Path, data_root: Path, out: Path) -> Iterator[str]:
+    """Compare a translated manifest with the true images of another and write ``rows.csv``.
+
+    Yields:
+        A line per metric: value, interval, subjects, method.
+    """
+    trained = open_run(run, device="cpu")
+    translated = read_manifest(manifest, root=manifest.resolve().parent)
+    pairs = find_pairs(translated, read_manifest(reference, root=data_root))
+    names = tuple(found.name for found in metrics_of("paired-image"))
+    rows = [
+        Row(
+            task=SIMILARITY,
+            arm=trained.method,
+            tested_on="target",
+            target_cases="all",
+            fold=-1,
+            seed=-1,
+            case_id=pair.case.case_id,
+            subject_id=pair.case.subject_id,
+            metric=name,
+            value=value,
+        )
+        for pair in pairs
+        for name, value in compare_pair(
+            pair, names=names, preparation=trained.preparation, window=trained.windows[trained.target]
+        )
+    ]
+    path = write_rows(rows, out / "rows.csv")
+    for name in names:
+        own = [row for row in rows if row.metric == name]
+        yield described(name, mean_estimate([row.value for row in own], [row.subject_id for row in own]))
+    yield f"{len(pairs)} pairs; rows: {path}"
+
+
+def described(name: str, estimate: Estimate) -> str:
+    """An estimate in words, with its interval, numbers and method."""
+    return (
+        f"{name}: {estimate.value:.4f} ({estimate.low:.4f} to {estimate.high:.4f}), {estimate.n_subjects} subjects, "
+        f"{estimate.n_values} values, {estimate.n_undefined} undefined; {estimate.method}"
+    )

@@ -1,0 +1,105 @@
+"""Check: every bad row and file of a study, in one pass."""
+
+from collections.abc import Iterator
+
+from medgan.errors import MedganError
+from medgan.imaging.read import read_image, read_label
+from medgan.manifests.checks import LabelNeed, Needs, check_folds, check_table
+from medgan.manifests.findings import Finding, finding_of
+from medgan.manifests.manifest import Case, Manifest, read_manifest
+from medgan.settings.study import Study, Task
+from medgan.stages.downstream import read_task_recipe
+from medgan.stages.prepare import study_folds, used_domains
+from medgan.stages.progress import Progress
+from medgan.stages.train import read_recipe
+from medgan.transforms.prepare import prepare
+
+
+def check_study(study: Study, *, progress: Progress | None = None) -> list[Finding]:
+    """List everything that is wrong with a study: settings of methods, rows, files, folds, and every image and mask.
+
+    Args:
+        study: The study.
+        progress: Told how far it is.
+
+    Returns:
+        Errors first; empty where all is well.
+    """
+    findings = [*_recipes(study), *check_table(study.manifest, root=study.data_root, needs=needs_of(study))]
+    try:
+        manifest = read_manifest(study.manifest, root=study.data_root)
+        folds = study_folds(study, manifest)
+    except MedganError as error:
+        return _unique([*findings, finding_of(error)])
+    for need in _label_needs(study):
+        findings.extend(check_folds(folds, manifest, need=need))
+    cases = [case for case in manifest if case.domain in used_domains(study)]
+    for case in progress.over(cases, doing="reading cases") if progress else cases:
+        findings.extend(_case(study, manifest, case))
+    return _unique(findings)
+
+
+def needs_of(study: Study) -> Needs:
+    """What a study asks of its manifest."""
+    paired = study.similarity and study.reference_column is None
+    return Needs(
+        domains=tuple(sorted(used_domains(study))),
+        labels=tuple(_label_needs(study)),
+        masks=tuple(sorted({name for task in study.tasks if task.label == "mask" for name in _domains(study, task)})),
+        pairs=(study.direction.source, study.direction.target) if paired else None,
+        paths=(study.reference_column,) if study.reference_column else (),
+        folds=study.folds,
+        allow_duplicates=study.allow_duplicates,
+    )
+
+
+def _label_needs(study: Study) -> Iterator[LabelNeed]:
+    for task in study.tasks:
+        if task.label != "mask":
+            yield LabelNeed(column=task.label, classes=task.classes, domains=_domains(study, task))
+
+
+def _domains(study: Study, task: Task) -> tuple[str, ...]:
+    own = task.domains or (study.direction.target,)
+    reads_source = task.tested_on or any(arm.images for arm in task.arms)
+    return tuple(dict.fromkeys([*own, *([study.direction.source] if reads_source else [])]))
+
+
+def _recipes(study: Study) -> Iterator[Finding]:
+    for plan in study.translators:
+        try:
+            read_recipe(plan)
+        except MedganError as error:
+            yield finding_of(error)
+    for task in study.tasks:
+        try:
+            read_task_recipe(task)
+        except MedganError as error:
+            yield finding_of(error)
+
+
+def _case(study: Study, manifest: Manifest, case: Case) -> Iterator[Finding]:
+    path, mask = manifest.image_path(case), manifest.mask_path(case)
+    if not path.exists():
+        return  # the check of files has said so
+    try:
+        image = read_image(path, max_megapixels=study.preparation.max_megapixels)
+        prepare(image, study.preparation)
+        if mask is not None and mask.exists():
+            read_label(mask, like=image)
+    except MedganError as error:
+        yield _at(case, finding_of(error))
+
+
+def _at(case: Case, finding: Finding) -> Finding:
+    return Finding(
+        code=finding.code,
+        severity=finding.severity,
+        where=f"case {case.case_id} ({case.image})",
+        message=finding.message,
+        remedy=finding.remedy,
+    )
+
+
+def _unique(findings: list[Finding]) -> list[Finding]:
+    return sorted(dict.fromkeys(findings), key=lambda finding: finding.severity)

@@ -1,0 +1,214 @@
+"""Downstream: one arm of a task is trained on one fold and scored on its test subjects."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from medgan import discover
+from medgan.errors import TrainingError
+from medgan.manifests.manifest import Case, Manifest
+from medgan.samples.labelled import LabelledSamples
+from medgan.samples.seeds import seed_for
+from medgan.samples.store import PreparedCase
+from medgan.settings.loop import LoopSettings
+from medgan.settings.study import IDENTITY, Arm, Study, Task, settings_error
+from medgan.stages.arguments import JobArguments
+from medgan.stages.materials import Materials, labelled, limited, open_materials
+from medgan.stages.progress import Progress
+from medgan.stages.rows import write_rows
+from medgan.stages.scoring import TrainedModel, open_model, score_manifest
+from medgan.stages.train import contract
+from medgan.training.identity import Identity
+from medgan.training.loop import train
+from medgan.training.weights import export_weights
+from medgan.transforms.augment import build
+
+Draw = Callable[[int], Mapping[str, torch.Tensor]]
+
+
+def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress) -> list[Path]:
+    """Train one arm and score it on the test subjects.
+
+    Returns:
+        The rows and the weights.
+    """
+    materials = open_materials(study)
+    task = study.task(arguments.named("task"))
+    arm = next(one for one in task.arms if one.name == arguments.named("arm"))
+    model = train_arm(task, arm, arguments, materials=materials, folder=folder, progress=progress)
+    rows = [
+        row
+        for tested_on, manifest in tests(task, arm, arguments, materials).items()
+        for row in score_manifest(
+            model, manifest, place=arguments, tested_on=tested_on, doing=f"scoring {tested_on}", progress=progress
+        )
+    ]
+    return [write_rows(rows, folder / "rows.csv"), folder / "weights.json", folder / "weights.safetensors"]
+
+
+def train_arm(
+    task: Task, arm: Arm, arguments: JobArguments, *, materials: Materials, folder: Path, progress: Progress
+) -> TrainedModel:
+    """Train one arm; every arm of a task takes the same number of steps.
+
+    Raises:
+        TrainingError: T011, if there are no labelled cases to train on.
+    """
+    study = materials.study
+    fold, seed = arguments.place
+    learner_type = discover.load("medgan.downstream", task.task).task
+    recipe = read_task_recipe(task)
+    own = _own_cases(task, arguments, materials)
+    extra = _extra_cases(task, arm, fold, seed, materials)
+    used = [*(() if arm.images and arm.use == "alone" else own), *extra]
+    if not used:
+        raise TrainingError(
+            "T011", f"{task.name}: no case of the training subjects has a {task.label}", remedy="see `medgan check`"
+        )
+    torch.manual_seed(seed_for(seed, "init", task.name))
+    channels = used[0].pixels.shape[0] * recipe.neighbours
+    learner = learner_type(recipe, channels=channels, classes=task.classes)
+    longest = max(max(case.pixels.shape[-2:]) for case in used)
+    size_px = recipe.crop_px or -(-longest // learner.size_multiple) * learner.size_multiple
+    draw = _draw(task, arm, own, extra, learner=learner, size_px=size_px, seed=seed)
+    identity = Identity(
+        method=task.task,
+        recipe=recipe.model_dump(mode="json"),
+        shape={"channels": channels, "classes": task.classes, "size_px": size_px},
+        intensity={"images": contract(used)},
+        data={"manifest": materials.manifest.digest},
+        context={
+            "task": task.model_dump(
+                mode="json", include={"name", "task", "label", "classes", "mask_values", "metrics"}
+            ),
+            "arm": arm.model_dump(mode="json"),
+            "preparation": study.preparation.model_dump(mode="json"),
+            "cases": {"own": len(own), "extra": len(extra)},
+        },
+    )
+    settings = LoopSettings(
+        total_steps=recipe.total_steps,
+        seed=seed,
+        device=study.device,
+        precision=study.precision,
+        threads=1,
+        ema_decay=recipe.ema_decay,
+        preview_every=None,
+        checkpoint_every_seconds=study.checkpoint_every_s,
+    )
+    train(
+        learner,
+        draw,
+        run=folder,
+        settings=settings,
+        identity=identity,
+        on_step=lambda step: progress(step, recipe.total_steps, doing="steps"),
+    )
+    export_weights(folder)
+    return open_model(folder, device=study.device)
+
+
+def tests(task: Task, arm: Arm, arguments: JobArguments, materials: Materials) -> dict[str, Manifest]:
+    """The test subjects' images by what they are: target, source, or a translator's output."""
+    fold, seed = arguments.place
+    subjects = materials.folds.test(fold)
+    found = {"target": replace(materials.manifest, cases=materials.cases(trained_domains(task, materials), subjects))}
+    if arm.name == task.baseline and task.tested_on:
+        source = materials.study.direction.source
+        found["source"] = replace(materials.manifest, cases=materials.cases([source], subjects))
+        for name in task.tested_on:
+            if name != IDENTITY:
+                found[name] = materials.translated(name, fold, seed).of_subjects(subjects)
+    return {name: replace(chosen, cases=tuple(labelled(chosen, task))) for name, chosen in found.items()}
+
+
+def trained_domains(task: Task, materials: Materials) -> tuple[str, ...]:
+    """Domains of a task's own cases: the study's target unless the task names others."""
+    return task.domains or (materials.study.direction.target,)
+
+
+def read_task_recipe(task: Task) -> Any:
+    """The checked recipe of a task's learner.
+
+    Raises:
+        SettingsError: S002, with every wrong key and the nearest known one.
+    """
+    recipe_type = discover.load("medgan.downstream", task.task).task.recipe_type
+    try:
+        return recipe_type.model_validate(task.recipe)
+    except ValidationError as error:
+        raise settings_error(error, recipe_type, where=f"task {task.name}") from error
+
+
+def _own_cases(task: Task, arguments: JobArguments, materials: Materials) -> list[PreparedCase]:
+    fold, _ = arguments.place
+    cases = labelled(materials.cases(trained_domains(task, materials), materials.folds.train(fold)), task)
+    chosen = limited(cases, arguments.named("target_cases"), seed=seed_for(materials.study.split_seed, fold))
+    return materials.prepared(chosen)
+
+
+def _extra_cases(task: Task, arm: Arm, fold: int, seed: int, materials: Materials) -> list[PreparedCase]:
+    """The arm's extra cases: source images of the training subjects, as they are or translated."""
+    if arm.images is None:
+        return []
+    subjects = materials.folds.train(fold)
+    if arm.images == IDENTITY:
+        return materials.prepared(labelled(materials.cases([materials.study.direction.source], subjects), task))
+    manifest = materials.translated(arm.images, fold, seed)
+    chosen: list[Case] = labelled(manifest.of_subjects(subjects), task)
+    return materials.prepared(chosen, manifest)
+
+
+def _draw(
+    task: Task,
+    arm: Arm,
+    own: Sequence[PreparedCase],
+    extra: Sequence[PreparedCase],
+    *,
+    learner: Any,
+    size_px: int,
+    seed: int,
+) -> Draw:
+    """What each step is trained on: a pure function of the step."""
+    recipe = learner.recipe
+
+    def samples(pools: Sequence[Sequence[PreparedCase]], weights: Sequence[float]) -> LabelledSamples:
+        return LabelledSamples(
+            pools,
+            weights=weights,
+            target="segmentation" if task.label == "mask" else task.label,
+            label_values=label_values(task),
+            size_px=size_px,
+            augment=build(recipe.augment),
+            neighbours=recipe.neighbours,
+            seed=seed_for(seed, "samples", task.name),
+        )
+
+    if arm.images is None or arm.use == "alone":
+        only = samples([extra if arm.images else own], [1.0])
+        _balance(learner, only)
+        return lambda step: only.draw(step, recipe.batch_size)
+    if arm.use == "beside":
+        both = samples([own, extra], [1.0 - arm.fraction, arm.fraction])
+        _balance(learner, both)
+        return lambda step: both.draw(step, recipe.batch_size)
+    first, then = samples([extra], [1.0]), samples([own], [1.0])
+    _balance(learner, then)
+    switch = round(arm.fraction * recipe.total_steps)
+    return lambda step: (first if step < switch else then).draw(step, recipe.batch_size)
+
+
+def label_values(task: Task) -> dict[int, int]:
+    """Value in the mask file or the manifest -> class."""
+    if task.label != "mask":
+        return {index: index for index in range(task.classes)}
+    return {0: 0} | {value: index for index, value in enumerate(task.mask_values, start=1)}
+
+
+def _balance(learner: Any, samples: LabelledSamples) -> None:
+    if getattr(learner.recipe, "class_weights", "none") == "balanced":
+        learner.balance(samples.class_shares())

@@ -1,0 +1,143 @@
+"""Measure: how like the true target images the translated ones are, where there are pairs."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from medgan.errors import ManifestError
+from medgan.imaging.image import Image
+from medgan.imaging.intensity import Window
+from medgan.imaging.read import read_image
+from medgan.manifests.manifest import Case, Manifest
+from medgan.metrics.catalogue import metric
+from medgan.settings.preparation import Preparation
+from medgan.settings.study import Study
+from medgan.stages.arguments import JobArguments
+from medgan.stages.materials import open_materials, used_translators
+from medgan.stages.progress import Progress
+from medgan.stages.rows import Row, write_rows
+from medgan.stages.trained import open_run
+from medgan.stages.workspace import Workspace, train_job
+from medgan.transforms.prepare import prepare, restore_label
+
+SIMILARITY = "similarity"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A translated case and the true image of the same thing."""
+
+    case: Case
+    translated: Path
+    reference: Path
+
+
+def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress) -> list[Path]:
+    """Compare each translator's output on the test subjects with the true target images.
+
+    Returns:
+        The rows, with the translator as arm.
+    """
+    materials = open_materials(study)
+    fold, seed = arguments.place
+    subjects = materials.folds.test(fold)
+    rows: list[Row] = []
+    for name in used_translators(study):
+        trained = open_run(Workspace(study.output).require(train_job(name, fold, seed)), device="cpu")
+        translated = materials.translated(name, fold, seed).of_subjects(subjects)
+        pairs = find_pairs(translated, materials.manifest, column=study.reference_column)
+        for pair in progress.over(pairs, doing=f"measuring {name}"):
+            scores = compare_pair(
+                pair, names=study.similarity, preparation=study.preparation, window=trained.windows[trained.target]
+            )
+            rows.extend(
+                Row(
+                    task=SIMILARITY,
+                    arm=name,
+                    tested_on="target",
+                    target_cases="all",
+                    fold=fold,
+                    seed=seed,
+                    case_id=pair.case.case_id,
+                    subject_id=pair.case.subject_id,
+                    metric=metric_name,
+                    value=value,
+                )
+                for metric_name, value in scores
+            )
+    return [write_rows(rows, folder / "rows.csv")]
+
+
+def find_pairs(translated: Manifest, reference: Manifest, *, column: str | None = None) -> list[Pair]:
+    """Match translated cases with true images of the target domain.
+
+    Args:
+        translated: Translated cases, whose domain is the target.
+        reference: Manifest that holds the true images.
+        column: Column of the translated cases with the true image's path below the reference's root; by default the
+            reference's case of the same domain and pair_id.
+
+    Raises:
+        ManifestError: M010, if no case has a partner.
+    """
+    if column is not None:
+        paths = {case.case_id: case.extra.get(column, "") for case in translated}
+        found = {name: reference.root / path for name, path in paths.items() if path}
+    else:
+        partners = {(case.domain, case.pair_id): case for case in reference if case.pair_id}
+        matched = {case.case_id: partners.get((case.domain, case.pair_id)) for case in translated}
+        found = {name: reference.image_path(case) for name, case in matched.items() if case is not None}
+    pairs = [
+        Pair(case, translated.image_path(case), found[case.case_id]) for case in translated if case.case_id in found
+    ]
+    if not pairs:
+        raise ManifestError(
+            "M010",
+            "no translated case has a true image to compare with",
+            remedy="fill pair_id, or leave similarity out",
+        )
+    return pairs
+
+
+def compare_pair(
+    pair: Pair, *, names: tuple[str, ...], preparation: Preparation, window: Window
+) -> Iterator[tuple[str, float]]:
+    """Scores of one translated image against the true one.
+
+    Both are put on the scale [0, 1] of the target's intensity window: the fixed window for CT and photographs; for
+    MR, whose units are arbitrary, the contract's window for the translated volume and the true volume's own
+    percentiles for the true one, so that data_range is 1. The mask is the true image's field of view or foreground.
+    """
+    translated = read_image(pair.translated, max_megapixels=preparation.max_megapixels)
+    reference = read_image(pair.reference, max_megapixels=preparation.max_megapixels)
+    prepared = prepare(reference, preparation)
+    field = restore_label(prepared.field.astype(np.uint8), prepared.trace).astype(bool)
+    own = prepared.trace.window
+    output_window = own if own.unit == "level" else window
+    pixels = unit_scale(reference, own), unit_scale(translated, output_window)
+    for name in names:
+        yield name, _score(name, *pixels, mask=field)
+
+
+def unit_scale(image: Image, window: Window) -> npt.NDArray[np.float32]:
+    """Pixels on the scale [0, 1] of a window, clipped."""
+    scaled: npt.NDArray[np.float32] = (window.to_unit(image.pixels) + 1.0) / 2.0
+    return scaled
+
+
+def _score(
+    name: str,
+    reference: npt.NDArray[np.float32],
+    output: npt.NDArray[np.float32],
+    *,
+    mask: npt.NDArray[np.bool_],
+) -> float:
+    grey = reference.shape[0] == 1
+    pair = (reference[0], output[0]) if grey else (reference, output)
+    value = metric(name).score(*pair, known={"mask": mask, "channel_axis": None if grey else 0, "data_range": 1.0})
+    # PSNR of equal images is infinite: no mean over cases could hold it, so it is undefined and counted.
+    return value if math.isfinite(value) else math.nan

@@ -1,0 +1,282 @@
+"""Report: all rows of a study become scores, comparisons and one page."""
+
+import csv
+import io
+import json
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from medgan.manifests.manifest import Manifest
+from medgan.reports.content import (
+    ArmPlan,
+    ComparisonRow,
+    CurveSet,
+    DataSource,
+    DomainCount,
+    Experiment,
+    Fact,
+    MissingCount,
+    Provenance,
+    QualityShift,
+    ReportContent,
+    ScoreRow,
+    SimilarityRow,
+)
+from medgan.reports.page import write_report
+from medgan.reports.rows import ClassCounts
+from medgan.settings.study import Study, Task
+from medgan.stages.arguments import JobArguments
+from medgan.stages.compare import TRIVIAL_METHODS, Compared, Scored, summarise
+from medgan.stages.exhibits import PICTURE_SEED, before_after
+from medgan.stages.materials import Materials, open_materials, used_translators
+from medgan.stages.measure import SIMILARITY
+from medgan.stages.progress import Progress
+from medgan.stages.rows import read_rows
+from medgan.stages.workspace import replace_text, train_job
+from medgan.training.device import pick_device, pick_precision
+from medgan.training.log import read_log
+
+PACKAGES = ("medgan", "torch", "monai", "numpy", "scipy", "scikit-image", "nibabel", "pydicom", "snakemake")
+
+
+def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress) -> list[Path]:
+    """Join all rows, compare, and write ``rows.csv``, ``scores.csv``, ``comparisons.csv`` and ``report.html``."""
+    materials = open_materials(study)
+    rows = read_rows(row_files(study))
+    progress(1, 3, doing="comparing")
+    scored, compared = summarise(study, rows)
+    replace_text(folder / "rows.csv", rows.to_csv(index=False))
+    scores, comparisons = score_rows(scored), comparison_rows(compared, study)
+    _write_table(folder / "scores.csv", [asdict(one) | asdict(one.estimate) for one in scored], drop="estimate")
+    _write_table(folder / "comparisons.csv", [asdict(one) for one in comparisons])
+    progress(2, 3, doing="drawing")
+    content = ReportContent(
+        title=study.name,
+        question=study.question,
+        experiment=_experiment(study, materials, rows),
+        provenance=_provenance(study),
+        comparisons=tuple(comparisons),
+        scores=tuple(scores),
+        pictures=before_after(study, materials, rows),
+        picture_seed=PICTURE_SEED,
+        quality=tuple(_shifts(study, rows)),
+        similarity=tuple(_similarity(study, scored)),
+        curves=tuple(_curves(study)),
+    )
+    write_report(content, folder / "report.html")
+    progress(3, 3, doing="written")
+    names = ("rows.csv", "scores.csv", "comparisons.csv", "report.html")
+    return [folder / name for name in names]
+
+
+def row_files(study: Study) -> list[Path]:
+    """Every ``rows.csv`` of the study's folds and seeds."""
+    places = [study.output / f"fold{fold}" / f"seed{seed}" for fold in study.folds_to_run for seed in study.seeds]
+    found = [path for place in places for path in sorted(place.rglob("rows.csv"))]
+    return [path for path in found if (path.parent / "done.json").exists()]
+
+
+def score_rows(scored: Iterable[Scored]) -> list[ScoreRow]:
+    """Scores of the downstream tasks, as the report shows them."""
+    return [
+        ScoreRow(
+            task=one.task,
+            arm=one.arm or "same model",
+            metric=one.metric,
+            value=one.estimate.value,
+            low=one.estimate.low,
+            high=one.estimate.high,
+            n_subjects=one.estimate.n_subjects,
+            n_images=one.n_images,
+            undefined=one.estimate.n_undefined,
+            method=one.estimate.method,
+            tested_on=_tested_on(one.tested_on),
+            target_cases=int(one.target_cases) if one.target_cases.isdigit() else None,
+        )
+        for one in scored
+        if one.task != SIMILARITY
+    ]
+
+
+def comparison_rows(compared: Iterable[Compared], study: Study) -> list[ComparisonRow]:
+    """Comparisons, as the report shows them."""
+    return [
+        ComparisonRow(
+            task=one.task,
+            metric=one.comparison.metric,
+            arm=_tested_on(one.comparison.arm) if one.tested_on == "source" else one.comparison.arm,
+            baseline=_tested_on(one.comparison.baseline) if one.tested_on == "source" else one.comparison.baseline,
+            difference=one.comparison.difference.value,
+            low=one.comparison.difference.low,
+            high=one.comparison.difference.high,
+            p=one.comparison.p,
+            p_holm=one.comparison.p_holm,
+            margin=float("nan") if study.margin is None else study.margin,
+            verdict=one.comparison.verdict,
+            n_subjects=one.comparison.difference.n_subjects,
+            method=one.comparison.difference.method,
+            target_cases=int(one.target_cases) if one.target_cases.isdigit() else None,
+            primary=one.primary,
+            higher_is_better=one.comparison.higher_is_better,
+            trivial_baseline=one.trivial_baseline,
+        )
+        for one in compared
+    ]
+
+
+def _tested_on(label: str) -> str:
+    names = {"source": "original source images", "target": "original images of the task's domains"}
+    return names.get(label, f"source images translated by {label}")
+
+
+def _similarity(study: Study, scored: Iterable[Scored]) -> Iterable[SimilarityRow]:
+    trivial = {plan.name for plan in study.translators if plan.method in TRIVIAL_METHODS} | {"identity"}
+    for one in scored:
+        if one.task == SIMILARITY:
+            yield SimilarityRow(
+                translator=one.arm,
+                metric=f"{one.metric} (data range 1, inside the true image's field)",
+                value=one.estimate.value,
+                low=one.estimate.low,
+                high=one.estimate.high,
+                n_subjects=one.estimate.n_subjects,
+                n_images=one.n_images,
+                undefined=one.estimate.n_undefined,
+                method=one.estimate.method,
+                higher_is_better=one.higher_is_better,
+                trivial=one.arm in trivial,
+            )
+
+
+def _shifts(study: Study, rows: pd.DataFrame) -> Iterable[QualityShift]:
+    """How a classifier's answers on the source images move with translation."""
+    for task in study.tasks:
+        own = rows[(rows.task == task.name) & (rows.metric == "predicted") & (rows.arm == task.baseline)]
+        inputs = own[own.tested_on != "target"]
+        if task.label == "mask" or inputs.empty:
+            continue
+        sets = [
+            ClassCounts(_tested_on(str(name)), _counts(part, task), int(part.subject_id.nunique()))
+            for name, part in inputs.groupby("tested_on", sort=False)
+        ]
+        yield QualityShift(
+            name=task.name,
+            classes=tuple(str(index) for index in range(task.classes)),
+            sets=tuple(sets),
+            judged_by=f"the {task.task} model of the arm {task.baseline}, trained on original images",
+        )
+
+
+def _counts(part: pd.DataFrame, task: Task) -> tuple[int, ...]:
+    return tuple(int((part.value == index).sum()) for index in range(task.classes))
+
+
+def _curves(study: Study) -> Iterable[CurveSet]:
+    fold, seed = study.folds_to_run[0], study.seeds[0]
+    for name in used_translators(study):
+        lines = read_log(study.output / train_job(name, fold, seed))
+        points = [line for line in lines if "means" in line]
+        if points:
+            names = sorted({f"{g} {n}" for line in points for g, losses in line["means"].items() for n in losses if n != "gradient_norm"})
+            series = {key: [_loss(line, key) for line in points] for key in names}
+            alarms = tuple(
+                f"step {line['step']}: {line['alarm']}: {line['reason']}" for line in lines if "alarm" in line
+            )
+            steps = [int(line["step"]) for line in points]
+            yield CurveSet(name=f"{name}, fold {fold}, seed {seed}", steps=steps, series=series, alarms=alarms)
+
+
+def _loss(line: dict[str, Any], key: str) -> float:
+    group, name = key.split(" ", 1)
+    return float(line["means"].get(group, {}).get(name, float("nan")))
+
+
+def _experiment(study: Study, materials: Materials, rows: pd.DataFrame) -> Experiment:
+    planned = len(study.folds_to_run) * len(study.seeds)
+    undefined = rows[rows.value.isna()]
+    missing = [
+        MissingCount(what=f"{task} {metric}", count=len(part), total=_total(rows, task, metric), reason="undefined")
+        for (task, metric), part in undefined.groupby(["task", "metric"])
+    ]
+    return Experiment(
+        folds=len(study.folds_to_run),
+        seeds=len(study.seeds),
+        split=f"{study.folds} folds by subject, stratified by {study.stratify}; {planned} fold-seed pairs were run",
+        arms=tuple(
+            ArmPlan(
+                name=f"{task.name}: {arm.name}", steps=int(task.recipe.get("total_steps", 0)), trained_on=trained_on
+            )
+            for task in study.tasks
+            for arm in task.arms
+            for trained_on in [_trained_on(study, task, arm)]
+        ),
+        domains=tuple(_domain(study, materials.manifest, name) for name in materials.manifest.domains),
+        missing=tuple(missing),
+    )
+
+
+def _total(rows: pd.DataFrame, task: object, metric: object) -> int:
+    return int(((rows.task == task) & (rows.metric == metric)).sum())
+
+
+def _trained_on(study: Study, task: Task, arm: Any) -> str:
+    own = " and ".join(task.domains or (study.direction.target,))
+    if arm.images is None:
+        return own
+    extra = study.direction.source if arm.images == "identity" else f"{study.direction.source} through {arm.images}"
+    how = {"alone": extra, "before": f"{extra}, then {own}", "beside": f"{own} with {extra} ({arm.fraction:.0%})"}
+    return how[arm.use]
+
+
+def _domain(study: Study, manifest: Manifest, name: str) -> DomainCount:
+    cases = manifest.of_domain(name)
+    roles = {study.direction.source: "source", study.direction.target: "target"}
+    return DomainCount(
+        domain=name,
+        role=roles.get(name, "other"),
+        n_subjects=len({case.subject_id for case in cases}),
+        n_images=len(cases),
+        n_labelled=sum(any(v is not None for v in (case.mask, case.grade, case.quality)) for case in cases),
+        manifest_digest=manifest.digest,
+    )
+
+
+def _provenance(study: Study) -> Provenance:
+    device = pick_device(study.device)
+    return Provenance(
+        date=time.strftime("%Y-%m-%d %H:%M"),
+        command=shlex.join(["medgan", *sys.argv[1:]]),
+        device=f"{device.type} ({platform.processor() or platform.machine()})",
+        precision=pick_precision(study.precision, device),
+        versions=tuple(Fact(name, version(name)) for name in PACKAGES),
+        run_ids=tuple(_run_ids(study)),
+        settings=(Fact("study", json.dumps(study.model_dump(mode="json", exclude=_PATHS), indent=2)),),
+        data=tuple(DataSource(name=text.split(":")[0], licence="", citation=text) for text in study.citations),
+    )
+
+
+_PATHS = {"manifest", "data_root", "output"}
+
+
+def _run_ids(study: Study) -> Iterable[str]:
+    for path in sorted(study.output.glob("fold*/seed*/train/*/weights.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        yield f"{path.parent.relative_to(study.output)}: {record['weights'][:12]}"
+
+
+def _write_table(path: Path, records: Sequence[dict[str, Any]], *, drop: str = "") -> None:
+    out = io.StringIO()
+    columns = [name for name in (records[0] if records else {}) if name != drop]
+    writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    replace_text(path, out.getvalue())

@@ -1,0 +1,145 @@
+"""Train: a translator learns from the training subjects of one fold."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import median
+
+import torch
+from pydantic import ValidationError
+
+from medgan import discover
+from medgan.errors import TrainingError
+from medgan.imaging.intensity import Window
+from medgan.samples.paired import PairedSamples
+from medgan.samples.seeds import seed_for
+from medgan.samples.store import PreparedCase
+from medgan.samples.unpaired import UnpairedSamples
+from medgan.settings.loop import LoopSettings
+from medgan.settings.recipe import Recipe
+from medgan.settings.study import Study, TranslatorPlan, settings_error
+from medgan.stages.arguments import JobArguments
+from medgan.stages.materials import Materials, open_materials
+from medgan.stages.progress import Progress
+from medgan.training.identity import Identity
+from medgan.training.loop import train
+from medgan.training.translator import SampleShape, Translator
+from medgan.training.weights import export_weights
+
+
+def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress) -> list[Path]:
+    """Train one translator on the training subjects of a fold.
+
+    Returns:
+        The weights and what they need to be used: method, recipe, intensity contract.
+    """
+    materials = open_materials(study)
+    fold, seed = arguments.place
+    plan = study.translator(arguments.named("translator"))
+    source, target = (
+        materials.prepared(materials.cases([domain], materials.folds.train(fold)))
+        for domain in (study.direction.source, study.direction.target)
+    )
+    return train_translator(plan, source, target, materials=materials, seed=seed, folder=folder, progress=progress)
+
+
+def train_translator(
+    plan: TranslatorPlan,
+    source: Sequence[PreparedCase],
+    target: Sequence[PreparedCase],
+    *,
+    materials: Materials,
+    seed: int,
+    folder: Path,
+    progress: Progress,
+) -> list[Path]:
+    """Train a translator on prepared cases and write its weights into a folder."""
+    study = materials.study
+    recipe = read_recipe(plan)
+    shape = sample_shape(recipe, [*source, *target])
+    torch.manual_seed(seed_for(seed, "init"))
+    learner: Translator = discover.load("medgan.methods", plan.method).method(recipe, shape=shape)
+    samples = (PairedSamples if learner.needs_pairs else UnpairedSamples)(
+        source, target, neighbours=shape.neighbours, size_px=shape.size_px, flips=recipe.flips, seed=seed
+    )
+    _fit(learner, samples)
+    settings = LoopSettings(
+        total_steps=recipe.total_steps,
+        seed=seed,
+        device=study.device,
+        precision=study.precision,
+        threads=study.threads,
+        ema_decay=recipe.ema_decay,
+        preview_every=study.preview_every,
+        checkpoint_every_seconds=study.checkpoint_every_s,
+    )
+    identity = Identity(
+        method=plan.method,
+        recipe=recipe.model_dump(mode="json"),
+        shape=shape._asdict(),
+        directions=learner.directions,
+        intensity={"source": contract(source), "target": contract(target)},
+        data={"manifest": materials.manifest.digest},
+        context={
+            "preparation": study.preparation.model_dump(mode="json"),
+            "direction": study.direction.model_dump(),
+            "training_subjects": len({case.case.subject_id for case in [*source, *target]}),
+        },
+    )
+    train(
+        learner,
+        lambda step: samples.draw(step, recipe.batch_size),
+        run=folder,
+        settings=settings,
+        identity=identity,
+        on_step=lambda step: progress(step, recipe.total_steps, doing="steps"),
+    )
+    return [export_weights(folder), folder / "weights.safetensors"]
+
+
+def read_recipe(plan: TranslatorPlan) -> Recipe:
+    """The checked recipe of a translator.
+
+    Raises:
+        SettingsError: S002, with every wrong key and the nearest known one.
+    """
+    recipe_type = discover.load("medgan.methods", plan.method).method.recipe_type
+    try:
+        recipe: Recipe = recipe_type.model_validate(plan.recipe)
+    except ValidationError as error:
+        raise settings_error(error, recipe_type, where=f"translator {plan.name}") from error
+    return recipe
+
+
+def sample_shape(recipe: Recipe, cases: Sequence[PreparedCase]) -> SampleShape:
+    """The shape of training samples: the recipe's crop, or the largest prepared image rounded up to 32.
+
+    Raises:
+        TrainingError: T010, if there are no cases, or grey and colour images are mixed.
+    """
+    channels = {case.pixels.shape[0] for case in cases}
+    if len(channels) != 1:
+        raise TrainingError(
+            "T010",
+            "the two domains do not fit together",
+            got=f"images of {sorted(channels)} channels" if channels else "no cases",
+            expected="cases in both domains, all grey or all RGB",
+        )
+    longest = max(max(case.pixels.shape[-2:]) for case in cases)
+    return SampleShape(channels.pop(), recipe.neighbours, recipe.crop_px or -(-longest // 32) * 32)
+
+
+def contract(cases: Iterable[PreparedCase]) -> dict[str, object]:
+    """The intensity contract of a domain: what -1 and 1 stand for; the median where it differs by volume."""
+    windows: list[Window] = [case.trace.window for case in cases]
+    return {
+        "low": median(window.low for window in windows),
+        "high": median(window.high for window in windows),
+        "unit": windows[0].unit,
+        "per_volume": len({(window.low, window.high) for window in windows}) > 1,
+    }
+
+
+def _fit(learner: Translator, samples: UnpairedSamples | PairedSamples) -> None:
+    """Show the method every sample of each domain, before its first step."""
+    if type(learner).fit is not Translator.fit:
+        learner.fit(samples.each("a"), samples.each("b"))

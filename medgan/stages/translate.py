@@ -1,0 +1,89 @@
+"""Translate: a run and a manifest in, a translated manifest out."""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from medgan.imaging.read import read_image
+from medgan.imaging.write import write_image
+from medgan.manifests.manifest import Case, Manifest, write_manifest
+from medgan.settings.study import Study
+from medgan.stages.arguments import JobArguments
+from medgan.stages.materials import open_materials
+from medgan.stages.progress import Progress
+from medgan.stages.trained import TrainedTranslator, open_run
+from medgan.stages.workspace import Workspace, train_job
+from medgan.training.device import set_threads
+from medgan.transforms.prepare import prepare
+
+
+def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress) -> list[Path]:
+    """Translate the study's source images: those of the test subjects, and all where an arm trains on them.
+
+    Returns:
+        The translated manifest, and its images.
+    """
+    set_threads(study.threads)
+    materials = open_materials(study)
+    fold, seed = arguments.place
+    name = arguments.named("translator")
+    trained = open_run(Workspace(study.output).require(train_job(name, fold, seed)), device=study.device)
+    subjects = set(materials.folds.test(fold))
+    if any(arm.images == name for task in study.tasks for arm in task.arms):
+        subjects |= materials.folds.train(fold)
+    cases = materials.cases([study.direction.source], subjects)
+    chosen = replace(materials.manifest, cases=cases)
+    translated = translate_manifest(trained, chosen, folder, progress=progress)
+    return [folder / "manifest.csv", *(translated.image_path(case) for case in translated)]
+
+
+def translate_manifest(
+    trained: TrainedTranslator, manifest: Manifest, folder: Path, *, progress: Progress | None = None
+) -> Manifest:
+    """Translate every case of a manifest and write images, masks and ``manifest.csv``.
+
+    Every image keeps its format, size and geometry. The new manifest names its parent's digest and the run, and its
+    cases carry the target's domain, their labels, and the domain they came from in the column ``translated_from``.
+    """
+    cases: Iterable[Case] = progress.over(manifest.cases, doing="translating") if progress else manifest.cases
+    done = tuple(_translate_case(trained, manifest, case, folder) for case in cases)
+    translated = Manifest(cases=done, root=folder, parent=manifest.digest, run=trained.run)
+    write_manifest(translated, folder / "manifest.csv")
+    return translated
+
+
+def _translate_case(trained: TrainedTranslator, manifest: Manifest, case: Case, folder: Path) -> Case:
+    source_path, mask_path = manifest.image_path(case), manifest.mask_path(case)
+    name = safe_name(case.case_id)
+    image = Path("images") / (name + ("" if source_path.is_dir() else _suffix(source_path)))
+    if not (folder / image).exists():
+        source = read_image(source_path, max_megapixels=trained.preparation.max_megapixels)
+        prepared = prepare(source, trained.preparation)
+        result = trained.restored(trained.translate_array(prepared.pixels), prepared, source)
+        (folder / image).parent.mkdir(parents=True, exist_ok=True)
+        write_image(result, folder / image, like=source)
+    mask = None
+    if mask_path is not None:
+        mask = Path("masks") / (name + _suffix(mask_path))
+        (folder / mask).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(mask_path, folder / mask)
+    return replace(
+        case,
+        domain=trained.target,
+        image=str(image),
+        mask=None if mask is None else str(mask),
+        extra=case.extra | {"translated_from": case.domain},
+    )
+
+
+def safe_name(case_id: str) -> str:
+    """A file name for a case: its id where that is harmless, else a digest of it."""
+    harmless = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}", case_id)
+    return case_id if harmless else "case-" + hashlib.sha256(case_id.encode()).hexdigest()[:16]
+
+
+def _suffix(path: Path) -> str:
+    return "".join(path.suffixes[-2:]) if path.name.endswith(".nii.gz") else path.suffix
