@@ -245,8 +245,8 @@ def manifest(
     out: Annotated[Path, typer.Option(help="CSV file to write")],
 ) -> None:
     """Make the manifest of downloaded data sets."""
-    from medgan.manifests.manifest import write_manifest
     from medgan.manifests.catalogue import build_named
+    from medgan.manifests.manifest import write_manifest
 
     made = build_named(sources, data_root)
     write_manifest(made, out)

@@ -24,6 +24,7 @@ class SegmenterRecipe(TaskRecipe):
         default=None, ge=8, description="unet: channels at full size, 16; deeplabv3plus: of its pyramid, 256"
     )
     width_multiplier: float = Field(default=1.0, gt=0, description="deeplabv3plus: width of its MobileNetV2")
+    learning_rate: float = Field(default=2e-3, gt=0)
     weight_dice: float = Field(default=1.0, ge=0)
     weight_cross_entropy: float = Field(default=1.0, ge=0)
 

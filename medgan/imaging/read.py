@@ -1,5 +1,6 @@
 """Read any image of a study, and the label image that belongs to it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy.typing as npt
 
 from medgan.errors import GeometryError, ReadError
 from medgan.imaging.container import kind_of
+from medgan.imaging.geometry import reorient
 from medgan.imaging.image import Image, Pixels
 
 _SAME_GRID_SHARE = 0.05
@@ -35,6 +37,9 @@ def read_image(path: Path, *, max_megapixels: float = 50.0, volume: int | None =
 def read_label(path: Path, *, like: Image, max_megapixels: float = 50.0) -> npt.NDArray[np.generic]:
     """Read a label image on an image's grid.
 
+    A volume whose axes run in another order or direction, such as a NIfTI mask of a DICOM series, is turned, which
+    moves no voxel in space; any other difference between the grids is an error.
+
     Args:
         path: PNG, TIFF (grey or palette, whose indices are the labels) or NIfTI.
         like: The image that the labels belong to.
@@ -51,6 +56,7 @@ def read_label(path: Path, *, like: Image, max_megapixels: float = 50.0) -> npt.
     image = _read(path, max_megapixels=max_megapixels, volume=None, palette="index")
     if image.stored.format in ("jpeg", "dicom") or image.channels != 1:
         image = _grey(image)
+    image = _turned_like(image, like)
     _check_same_grid(image, like)
     return _whole_numbers(image.pixels[0], path)
 
@@ -92,6 +98,13 @@ def _grey(image: Image) -> Image:
             remedy="save the labels as grey or palette PNG, or as NIfTI",
         )
     return image.with_pixels(image.pixels[:1])
+
+
+def _turned_like(label: Image, like: Image) -> Image:
+    if label.geometry is None or like.geometry is None or label.geometry.axis_codes == like.geometry.axis_codes:
+        return label
+    pixels, geometry = reorient(label.pixels, label.geometry, axis_codes=like.geometry.axis_codes)
+    return replace(label, pixels=pixels, geometry=geometry)
 
 
 def _check_same_grid(label: Image, like: Image) -> None:

@@ -5,6 +5,8 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pydicom
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
@@ -60,14 +62,29 @@ def write_dicom(image: Image, path: Path, like: Image) -> int:
                 raise WriteError("W006", "a multi-frame source holds duplicate frames", where=str(like.path))
             number += 1
             derived = _derived(dataset, stored[ordered], rescale, digest)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # odd values that the source already had
-                derived.save_as(path / f"{number:05d}.dcm", enforce_file_format=True)
+            _save(derived, path / f"{number:05d}.dcm")
     except (RecursionError, ValueError, AttributeError, TypeError) as error:
         raise WriteError(
             "W006", "the source's header cannot be written again", where=str(like.path), got=str(error)[:120]
         ) from error
     return 0
+
+
+def _save(dataset: FileDataset, path: Path) -> None:
+    was_big_endian = dataset.original_encoding[1] is False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd values that the source already had
+        if not was_big_endian:
+            dataset.save_as(path, enforce_file_format=True)
+            return
+        for tag in [tag for tag in dataset.keys() if tag.group & 0xFF00 == 0x6000]:  # noqa: SIM118
+            del dataset[tag]  # overlay words, whose bytes would stay swapped
+        dataset.walk(_decode_value)
+        pydicom.dcmwrite(path, dataset, implicit_vr=False, little_endian=True, force_encoding=True)
+
+
+def _decode_value(dataset: Dataset, element: DataElement) -> None:
+    """Turn raw bytes of the old byte order into a value: walking over an element does."""
 
 
 def _stored(values: Pixels, series: Series, own: StoredAs | None) -> tuple[Pixels, tuple[float, float] | None]:

@@ -32,7 +32,7 @@ class MobileNetV2(nn.Module):
     """MobileNetV2 without its classifier.
 
     Args:
-        channels: Channels of the input, (N, channels, H, W) in [-1, 1]; H and W are multiples of 32.
+        channels: Channels of the input, (N, channels, H, W) in [-1, 1]; H and W are multiples of its output stride.
         width_multiplier: Factor on the channels of every layer; those are rounded to multiples of 8.
         output_stride: How much smaller the last features are; past it strides become dilations, so that a
             segmentation keeps its detail (Chen et al. 2018).

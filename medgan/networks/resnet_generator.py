@@ -1,8 +1,17 @@
 """The residual generator of CycleGAN: down twice, residual blocks, up twice."""
 
+from typing import Literal
+
+import torch
 from torch import Tensor, nn
 
+from medgan.errors import GeometryError
 from medgan.networks.blocks import Norm, ResidualBlock, Upsampling, convolution, upsampled
+
+Prediction = Literal["image", "change"]
+"""What the last layer says: the image itself, as published, or what is to be changed in the input."""
+
+_INSIDE = 0.999
 
 
 class ResNetGenerator(nn.Module):
@@ -20,6 +29,8 @@ class ResNetGenerator(nn.Module):
         upsampling: See :func:`medgan.networks.blocks.upsampled`.
         norm: See :func:`medgan.networks.blocks.norm_layer`.
         dropout: Share dropped within residual blocks in training; CycleGAN has none.
+        predicts: ``"change"`` adds the last layer to the input before the tanh, so that a network that has learnt
+            nothing gives its input back, to within 0.001; it needs as many channels out as in.
 
     Source:
         Zhu 2017, arXiv:1703.10593, appendix 7.2; Johnson 2016, arXiv:1603.08155.
@@ -35,8 +46,14 @@ class ResNetGenerator(nn.Module):
         upsampling: Upsampling = "resize",
         norm: Norm = "instance",
         dropout: float = 0.0,
+        predicts: Prediction = "image",
     ) -> None:
         super().__init__()
+        if predicts == "change" and in_channels != out_channels:
+            raise GeometryError(
+                "G211", "a change needs as many channels out as in", got=f"{in_channels} in, {out_channels} out"
+            )
+        self.predicts: Prediction = predicts
         self.encoder = nn.Sequential(
             *_activated(convolution(in_channels, width, kernel=7, norm=norm)),
             *_activated(convolution(width, 2 * width, kernel=3, stride=2, norm=norm)),
@@ -47,7 +64,6 @@ class ResNetGenerator(nn.Module):
             *_activated(upsampled(4 * width, 2 * width, upsampling=upsampling, norm=norm, transposed_kernel=3)),
             *_activated(upsampled(2 * width, width, upsampling=upsampling, norm=norm, transposed_kernel=3)),
             convolution(width, out_channels, kernel=7, norm="none"),
-            nn.Tanh(),
         )
 
     def forward(self, image: Tensor) -> Tensor:
@@ -59,7 +75,10 @@ class ResNetGenerator(nn.Module):
         Returns:
             (N, out_channels, H, W) in [-1, 1].
         """
-        return self.decoder(self.residuals(self.encoder(image)))
+        drawn = self.decoder(self.residuals(self.encoder(image)))
+        if self.predicts == "change":
+            drawn = drawn + torch.atanh(_INSIDE * image.float())
+        return torch.tanh(drawn)
 
 
 def default_blocks(size_px: int) -> int:

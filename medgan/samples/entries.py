@@ -26,17 +26,21 @@ class Entry(NamedTuple):
     plane: int
 
 
-def entries_of(cases: Sequence[PreparedCase]) -> list[Entry]:
+def entries_of(cases: Sequence[PreparedCase], *, partners: Sequence[PreparedCase] | None = None) -> list[Entry]:
     """List the slices with at least :data:`LEAST_FIELD` of field, case by case.
+
+    Args:
+        cases: The cases of a pool.
+        partners: For each case another one whose slice must show as much.
 
     Raises:
         ManifestError: M040, if there is none.
     """
     found = [
         Entry(number, plane)
-        for number, case in enumerate(cases)
-        for plane, share in enumerate(case.field_shares)
-        if share >= LEAST_FIELD
+        for number, (case, partner) in enumerate(zip(cases, partners or cases, strict=True))
+        for plane, shares in enumerate(zip(case.field_shares, partner.field_shares, strict=True))
+        if min(shares) >= LEAST_FIELD
     ]
     if not found:
         raise ManifestError(

@@ -42,10 +42,16 @@ def _grid(image: Path, preparation: Preparation) -> tuple[int, int]:
     with Picture.open(image) as picture:
         width, height = picture.size
         channels = 1 if picture.mode in ("1", "L", "I", "F", "I;16", "I;16B") else 3
-    size = preparation.size_px
-    # a crop to the field of view may make an oblong picture square
-    pixels = width * height if size is None else size * size
+    pixels = _picture_pixels(width, height, preparation)
     return pixels * channels, pixels
+
+
+def _picture_pixels(width: int, height: int, preparation: Preparation) -> int:
+    size, longer = preparation.size_px, max(width, height)
+    if preparation.preset == "fundus":
+        # the crop to the field of view is a square, padded where it reaches beyond the picture
+        return (size or longer) ** 2
+    return width * height if size is None else size * math.ceil(size * min(width, height) / longer)
 
 
 def _dicom_voxels(image: Path, wanted_mm: tuple[float, float, float] | None) -> int:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from medgan.errors import GeometryError, ManifestError
-from medgan.samples.entries import LEAST_FIELD, Entry, check_alike, entries_of, stack_of
+from medgan.samples.entries import check_alike, entries_of, stack_of
 from medgan.samples.prepared import PreparedCase
 from medgan.samples.sampler import Sampler
 from medgan.samples.seeds import rng_for, seed_for
@@ -48,8 +48,7 @@ class PairedSamples:
         check_alike([*a, *b], neighbours=neighbours)
         self.neighbours, self.size_px, self.seed = neighbours, size_px, seed
         self.pairs = match_pairs(a, b)
-        shown = [entry for entry in entries_of([one for one, _ in self.pairs]) if self._shows(entry)]
-        self._entries = shown or entries_of([])
+        self._entries = entries_of([one for one, _ in self.pairs], partners=[other for _, other in self.pairs])
         self._sampler = Sampler(len(self._entries), seed=seed_for(seed, "order", "pairs"))
         self._flips = Flips(axes=flips)
 
@@ -71,9 +70,6 @@ class PairedSamples:
         for entry in self._entries:
             stack = stack_of(self.pairs[entry.case][side], entry.plane, neighbours=self.neighbours)
             yield torch.from_numpy(stack.copy())
-
-    def _shows(self, entry: Entry) -> bool:
-        return self.pairs[entry.case][1].field_shares[entry.plane] >= LEAST_FIELD
 
     def _sample(self, i: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         entry = self._entries[self._sampler.index(i)]

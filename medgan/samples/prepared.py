@@ -1,5 +1,6 @@
 """One prepared case on disk: memory-mapped arrays and a sidecar that proves them whole."""
 
+import errno
 import hashlib
 import json
 import os
@@ -71,6 +72,14 @@ class PreparedCase:
         try:
             return np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray)
         except (OSError, ValueError, EOFError) as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOMEM, errno.EMFILE, errno.ENFILE):
+                raise StoreError(
+                    "P002",
+                    "the system maps no more files",
+                    where=self.folder.name,
+                    got=error.strerror or "",
+                    remedy="raise vm.max_map_count and ulimit -n, or train on fewer cases at a time",
+                ) from error
             raise damaged(self.folder, f"{name}.npy cannot be read") from error
 
     def __getstate__(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from medgan.errors import SettingsError
 from medgan.settings.base import Settings
+from medgan.settings.loop import DeviceName, PrecisionName
 from medgan.settings.preparation import Preparation
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=48)]
@@ -65,6 +66,11 @@ class Task(Settings):
     )
     metrics: tuple[str, ...] = Field(default=(), description="names of metrics; the first is the primary one")
 
+    def trains(self, arm: Arm, count: int | str) -> bool:
+        """Whether an arm is trained for this number of target cases: one that sees none is trained only once."""
+        sees_none = arm.images is not None and arm.use == "alone"
+        return not sees_none or count == self.target_cases[0]
+
 
 class Study(Settings):
     """Everything a study needs, as its file says it."""
@@ -83,21 +89,24 @@ class Study(Settings):
     )
     reference_column: str | None = Field(
         default=None,
-        description="column of the manifest with the path of the true target image; by default the case of the target domain with the same pair_id",
+        description="column with the path of the true target image; by default the target's case of the same pair_id",
     )
     primary: str | None = Field(
         default=None,
-        description="the comparison that the verdict is about: task/arm/metric, task/tested-on/metric or similarity/translator/metric",
+        description="what the verdict is about: task/arm/metric[/target cases], task/tested-on/metric or "
+        "similarity/translator/metric",
     )
-    margin: float | None = Field(default=None, gt=0, description="differences smaller than this do not matter")
+    margin: float | None = Field(
+        default=None, gt=0, description="differences of the primary metric smaller than this do not matter"
+    )
     folds: int = Field(default=5, ge=2)
     run_folds: tuple[int, ...] | None = Field(default=None, description="folds that are run; all by default")
     split_seed: int = 20_240_101
     stratify: Literal["none", "grade", "quality", "domain"] = "domain"
     seeds: tuple[int, ...] = (0, 1, 2)
-    device: str = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    threads: int = Field(default=2, ge=1, description="threads of one training job")
+    device: DeviceName = "auto"
+    precision: PrecisionName = "auto"
+    threads: int = Field(default=1, ge=1, description="threads of one training job")
     checkpoint_every_s: float = Field(default=120.0, gt=0)
     preview_every: int = Field(default=500, ge=1)
     allow_duplicates: bool = Field(
@@ -233,12 +242,13 @@ def _load_yaml(path: Path) -> dict[str, Any]:
 def _expand(text: str, key: str, study: Path) -> str:
     expanded = os.path.expandvars(os.path.expanduser(text))  # noqa: PTH111
     if "$" in expanded:
+        variable = text.split("$")[-1].strip("{}").split("/")[0].strip("{}")
         raise SettingsError(
             "S005",
             f"{key} names an environment variable that is not set",
             where=study.name,
             got=text,
-            remedy=f"set it, for example: export {text.split('$')[-1].strip('{}').split('/')[0].strip('{}')}=/path/to/images",
+            remedy=f"set it, for example: export {variable}=/path/to/images",
         )
     return str((study.resolve().parent / expanded).resolve())
 

@@ -70,8 +70,9 @@ def summarise(study: Study, rows: pd.DataFrame) -> tuple[list[Scored], list[Comp
         sets = list(_sets_of_task(task, rows[rows.task == task.name]))
         names = task.metrics or _default_metrics(task)
         for name in names:
-            scored.extend(_scores(sets, name, task.classes))
-            compared.extend(_comparisons(study, sets, name, task))
+            fitting = [one for one in sets if is_meaningful(name, task, one)]
+            scored.extend(_scores(fitting, name, task.classes))
+            compared.extend(_comparisons(study, fitting, name, task))
     if study.similarity:
         table = rows[rows.task == SIMILARITY]
         arms = {str(arm): part for arm, part in table.groupby("arm")}
@@ -82,21 +83,33 @@ def summarise(study: Study, rows: pd.DataFrame) -> tuple[list[Scored], list[Comp
     return scored, compared
 
 
+def is_meaningful(name: str, task: Task, sets: Sets) -> bool:
+    """Whether a metric says something about a set of images.
+
+    Translation is meant to change the quality of an image, so that its old quality label is no truth for the
+    translated image: there the model's expected class counts, not its agreement with the label.
+    """
+    return not (task.label == "quality" and sets.tested_on == "source" and is_agreement(name))
+
+
 def _default_metrics(task: Task) -> tuple[str, ...]:
     return ("dice", "jaccard") if task.label == "mask" else ("kappa_quadratic", "accuracy")
 
 
 def _sets_of_task(task: Task, rows: pd.DataFrame) -> Iterator[Sets]:
-    for count in map(str, task.target_cases):
-        here = rows[rows.target_cases == count]
+    for count in task.target_cases:
+        here = rows[rows.target_cases == str(count)]
         own = here[here.tested_on == "target"]
-        arms = {arm.name: own[own.arm == arm.name] for arm in task.arms}
-        yield Sets(task=task.name, target_cases=count, tested_on="target", tables=_present(arms))
+        arms = {arm.name: own[own.arm == arm.name] for arm in task.arms if task.trains(arm, count)}
+        for arm in task.arms:
+            if arm.name not in arms:  # it sees no target case, and was trained once
+                arms[arm.name] = rows[(rows.arm == arm.name) & (rows.tested_on == "target")]
+        yield Sets(task=task.name, target_cases=str(count), tested_on="target", tables=_present(arms))
         if task.tested_on:
             model = here[here.arm == task.baseline]
             names = ["source", *(name for name in task.tested_on if name != IDENTITY)]
             inputs = {name: model[model.tested_on == name] for name in names}
-            yield Sets(task=task.name, target_cases=count, tested_on="source", tables=_present(inputs))
+            yield Sets(task=task.name, target_cases=str(count), tested_on="source", tables=_present(inputs))
 
 
 def _present(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -136,7 +149,8 @@ def _comparisons(study: Study, sets: list[Sets], name: str, task: Task | None) -
         for arm, baseline in _pairs(study, one, task):
             if arm not in one.tables or baseline not in one.tables:
                 continue
-            comparison = _compare(one, arm, baseline, name, study.margin, task.classes if task else 0)
+            margin = study.margin if name in (study.primary or "").split("/") else None
+            comparison = _compare(one, arm, baseline, name, margin, task.classes if task else 0)
             if comparison is not None:
                 trivial = _is_trivial(study, baseline, task)
                 found.append(
@@ -208,7 +222,7 @@ def _compare(sets: Sets, arm: str, baseline: str, name: str, margin: float | Non
     if not all(values.values()):
         return None
     own = tables[arm][tables[arm].metric == name]
-    subjects = dict(zip(zip(own.case_id, own.seed, strict=True), own.subject_id, strict=True))
+    subjects: dict[Hashable, Hashable] = dict(zip(zip(own.case_id, own.seed, strict=True), own.subject_id, strict=True))
     [comparison] = compare(
         values,
         baseline=baseline,

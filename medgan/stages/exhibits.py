@@ -56,7 +56,8 @@ def _worst(study: Study, translator: str, rows: pd.DataFrame) -> dict[str, str]:
         name = study.similarity[0]
         own = rows[(rows.task == SIMILARITY) & (rows.arm == translator) & (rows.metric == name)]
         ordered = own.sort_values("value", ascending=higher_is_better(name))
-        return {r.case_id: f"worst {name}: {r.value:.3g}" for r in ordered.head(SHOWN).itertuples()}
+        shown = ordered.head(SHOWN)
+        return {str(c): f"worst {name}: {v:.3g}" for c, v in zip(shown.case_id, shown.value, strict=True)}
     for task in study.tasks:
         name = "dice" if task.label == "mask" else "expected_class"
         own = rows[(rows.task == task.name) & (rows.metric == name) & (rows.arm == task.baseline)]
@@ -103,7 +104,7 @@ class _Drawer:
             return None
         label = read_label(path, like=image)
         found = class_label(label, values)
-        return found if found.any() else (label > 0).astype(np.int64)
+        return found if found.any() else (label != 0).astype(np.int64)
 
     def _target_window(self, prepared: Prepared) -> Window:
         own = prepared.trace.window

@@ -89,7 +89,7 @@ def find_pairs(translated: Manifest, reference: Manifest, *, column: str | None 
         found = {name: reference.root / path for name, path in paths.items() if path}
     else:
         partners = {(case.domain, case.pair_id): case for case in reference if case.pair_id}
-        matched = {case.case_id: partners.get((case.domain, case.pair_id)) for case in translated}
+        matched = {case.case_id: partners.get((case.domain, case.pair_id or "")) for case in translated}
         found = {name: reference.image_path(case) for name, case in matched.items() if case is not None}
     pairs = [
         Pair(case, translated.image_path(case), found[case.case_id]) for case in translated if case.case_id in found

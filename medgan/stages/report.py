@@ -120,7 +120,7 @@ def comparison_rows(compared: Iterable[Compared], study: Study) -> list[Comparis
             high=one.comparison.difference.high,
             p=one.comparison.p,
             p_holm=one.comparison.p_holm,
-            margin=float("nan") if study.margin is None else study.margin,
+            margin=float("nan") if one.comparison.margin is None else one.comparison.margin,
             verdict=one.comparison.verdict,
             n_subjects=one.comparison.difference.n_subjects,
             method=one.comparison.difference.method,
@@ -186,7 +186,15 @@ def _curves(study: Study) -> Iterable[CurveSet]:
         lines = read_log(study.output / train_job(name, fold, seed))
         points = [line for line in lines if "means" in line]
         if points:
-            names = sorted({f"{g} {n}" for line in points for g, losses in line["means"].items() for n in losses if n != "gradient_norm"})
+            names = sorted(
+                {
+                    f"{g} {n}"
+                    for line in points
+                    for g, losses in line["means"].items()
+                    for n in losses
+                    if n != "gradient_norm"
+                }
+            )
             series = {key: [_loss(line, key) for line in points] for key in names}
             alarms = tuple(
                 f"step {line['step']}: {line['alarm']}: {line['reason']}" for line in lines if "alarm" in line

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from torch import Tensor
 
-from medgan.errors import CheckpointError
+from medgan.errors import CheckpointError, WriteError
 from medgan.training.parallel import barrier, rank, ranks
 from medgan.training.tensor_files import (
     read_record,
@@ -64,20 +65,21 @@ def save_checkpoint(run: Path, snapshot: Snapshot, *, keep: int = 2, best: bool 
 
     Returns:
         The checkpoint's folder, ``checkpoints/step_00001000``.
+
+    Raises:
+        WriteError: W012, if the disk does not take it.
     """
-    folder = run / "checkpoints"
-    final = folder / f"step_{snapshot.step:08d}"
-    temporary = folder / f".{final.name}.writing"
-    if rank() == 0:
-        _sweep(folder)
-        temporary.mkdir(parents=True)
-    barrier()
-    write_tensors(temporary / f"extra_{rank()}.safetensors", snapshot.extra)
-    barrier()
-    if rank() == 0:
-        _finish(temporary, final, snapshot)
-        _name(folder, final.name, keep=keep, best=best)
-    barrier()
+    final = run / "checkpoints" / f"step_{snapshot.step:08d}"
+    try:
+        _save(final, snapshot, keep=keep, best=best)
+    except (OSError, SafetensorError) as error:
+        raise WriteError(
+            "W012",
+            "the checkpoint could not be written; the one before is whole",
+            where=str(final),
+            got=str(error),
+            remedy="free some space and run again to go on",
+        ) from error
     return final
 
 
@@ -90,7 +92,7 @@ def load_checkpoint(run: Path, *, name: str = "last") -> Snapshot:
 
     Raises:
         CheckpointError: C001, if there is none; C002, if it is damaged, with the last good one named; C003, if a
-            pickle is offered.
+            pickle is offered; C006, if another version wrote it.
     """
     refuse_pickle(run)
     folder = find_checkpoint(run, name=name)
@@ -118,6 +120,21 @@ def find_checkpoint(run: Path, *, name: str = "last") -> Path | None:
         name = str(read_record(names).get("best") or "") if names.is_file() else ""
     folder = run / "checkpoints" / name
     return folder if _NAME.fullmatch(name) and folder.is_dir() else None
+
+
+def _save(final: Path, snapshot: Snapshot, *, keep: int, best: bool) -> None:
+    folder = final.parent
+    temporary = folder / f".{final.name}.writing"
+    if rank() == 0:
+        _sweep(folder)
+        temporary.mkdir(parents=True)
+    barrier()
+    write_tensors(temporary / f"extra_{rank()}.safetensors", snapshot.extra)
+    barrier()
+    if rank() == 0:
+        _finish(temporary, final, snapshot)
+        _name(folder, final.name, keep=keep, best=best)
+    barrier()
 
 
 def _finish(temporary: Path, final: Path, snapshot: Snapshot) -> None:
@@ -148,8 +165,7 @@ def _name(folder: Path, newest: str, *, keep: int, best: bool) -> None:
     old = read_record(folder / _NAMES) if (folder / _NAMES).is_file() else {}
     named = {"last": newest, "best": newest if best else old.get("best")}
     write_record(folder / _NAMES, named)
-    steps = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
-    for path in steps[:-keep]:
+    for path in _by_step(folder)[keep:]:
         if path.name not in named.values():
             _remove(path)
     _sweep(folder)
@@ -157,6 +173,15 @@ def _name(folder: Path, newest: str, *, keep: int, best: bool) -> None:
 
 def _read(folder: Path) -> Snapshot:
     record: dict[str, Any] = read_record(folder / _RECORD)
+    if record.get("format") != _FORMAT:
+        raise CheckpointError(
+            "C006",
+            "the checkpoint's format is of another version of medgan",
+            where=str(folder),
+            got=str(record.get("format")),
+            expected=str(_FORMAT),
+            remedy="go on with the version that wrote it",
+        )
     files: dict[str, str] = record["files"]
     mine = f"extra_{rank()}.safetensors"
     parts = {
@@ -184,10 +209,13 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _newest(run: Path, fits: Callable[[Path], bool]) -> Path | None:
-    folder = run / "checkpoints"
+    return next((path for path in _by_step(run / "checkpoints") if fits(path)), None)
+
+
+def _by_step(folder: Path) -> list[Path]:
+    """Finished checkpoints, the newest first."""
     found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)] if folder.is_dir() else []
-    ordered = sorted(found, key=lambda path: int(path.name.removeprefix("step_")), reverse=True)
-    return next((path for path in ordered if fits(path)), None)
+    return sorted(found, key=lambda path: int(path.name.removeprefix("step_")), reverse=True)
 
 
 def _remove(path: Path) -> None:

@@ -66,7 +66,7 @@ def read_record(path: Path) -> dict[str, object]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         digest = record.pop("sha256")
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError("C002", "the record is damaged", where=str(path), got=str(error)) from error
     if digest != _digest_of(record):
         raise CheckpointError(

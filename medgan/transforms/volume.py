@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float32]
 
 AXIS_CODES = "SPL"
 _SAME_SPACING = 1e-3
-_FEWEST_LEVELS = 256
+_FEWEST_LEVELS = 128
 
 
 def prepare_volume(image: Image, preparation: Preparation, *, label: Pixels | None = None) -> Prepared:
@@ -74,7 +74,7 @@ def restore_volume(
     translation left as it was keeps the source's own value, bit by bit, within the window or beyond it. After
     resampling values are interpolated back.
 
-    Where another window asks for values that the source's type cannot hold, or for less than 256 of its steps, the
+    Where another window asks for values that the source's type cannot hold, or for fewer than 128 of its steps, the
     result is float32 (for DICOM 16 bits with a rescale of its own), and its notes say so.
 
     Args:

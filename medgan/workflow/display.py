@@ -35,7 +35,7 @@ def _bars(states: list[State]) -> Group:
             overall.add_task(
                 f"{job.id}: {progress['doing']}",
                 total=float(str(progress["total"])),
-                completed=float(str(progress["done"])),
+                completed=int(str(progress["done"])),
                 note=_note(progress),
             )
     return Group(overall) if states else Group(Text("starting"))

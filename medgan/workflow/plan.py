@@ -86,7 +86,8 @@ def _fold_jobs(study: Study, fold: int, seed: int) -> list[Job]:
         jobs.extend(_translator_jobs(study, study.translator(name), fold, seed))
     for task in study.tasks:
         for count in task.target_cases:
-            jobs.extend(_arm(study, task, arm, count, fold, seed) for arm in task.arms)
+            arms = [arm for arm in task.arms if task.trains(arm, count)]
+            jobs.extend(_arm(study, task, arm, count, fold, seed) for arm in arms)
     if study.similarity:
         names = used_translators(study)
         jobs.append(

@@ -289,6 +289,27 @@ def test_dicom_needs_its_source_and_is_no_label(stored, make_dicom_series, tmp_p
     assert not (tmp_path / "out").exists()
 
 
+def test_nifti_labels_turned_in_space_fit_a_dicom_series(stored, make_dicom_series, make_nifti):
+    image = read_image(make_dicom_series(stored))
+    label = (stored % 3).astype(np.uint8)
+    affine = image.geometry.affine[:, [2, 1, 0, 3]]  # of (w, h, d)
+    flip = np.diag([-1.0, -1.0, 1.0, 1.0])
+    flip[:2, 3] = (6, 5)
+    path = make_nifti(np.ascontiguousarray(label.transpose(2, 1, 0)[::-1, ::-1]), affine @ flip)
+    np.testing.assert_array_equal(read_label(path, like=image), label)
+
+
+@pytest.mark.real_data
+def test_one_slice_in_six_encodings_reads_alike_and_comes_back(data_root, tmp_path):
+    folder = data_root / "dicom_odd" / "pydicom"
+    first = read_image(folder / "MR_small.dcm").pixels
+    for kind in ("RLE", "bigendian", "expb", "implicit", "jpeg_ls_lossless"):
+        image = read_image(folder / f"MR_small_{kind}.dcm")
+        np.testing.assert_array_equal(image.pixels, first)
+        write_image(image, tmp_path / "out", like=image)
+        np.testing.assert_array_equal(read_image(tmp_path / "out").pixels, first)
+
+
 def test_dicom_whose_preamble_is_a_tiff_header(stored, make_dicom_series):
     path = files(make_dicom_series(stored))[0]
     path.write_bytes(b"II*\0" + path.read_bytes()[4:])

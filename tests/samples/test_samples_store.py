@@ -234,9 +234,10 @@ def stored_bytes(case):
     return sum(path.stat().st_size for path in case.folder.iterdir())
 
 
+@pytest.mark.parametrize("preset", ["photograph", "fundus"])
 @pytest.mark.parametrize("size_px", [None, 24, 100])
-def test_photographs_take_no_more_than_predicted(tmp_path, manifest, size_px):
-    store = PreparedStore(tmp_path / "other", Preparation(preset="photograph", size_px=size_px))
+def test_photographs_take_no_more_than_predicted(tmp_path, manifest, preset, size_px):
+    store = PreparedStore(tmp_path / "other", Preparation(preset=preset, size_px=size_px))
     case = manifest.cases[1]
     predicted = predicted_bytes(manifest.image_path(case), store.preparation, has_label=True)
     assert 0.3 * predicted < stored_bytes(store.add(case, manifest)) + 16_384
@@ -269,3 +270,33 @@ def test_a_prepared_case_travels_without_its_arrays(store, manifest):
     text = pickle.dumps(case)
     assert len(text) < 5_000
     np.testing.assert_array_equal(pickle.loads(text).pixels, case.pixels)  # noqa: S301
+
+
+def test_running_out_of_maps_is_not_taken_for_damage(store, manifest, monkeypatch):
+    case = store.add(manifest.cases[1], manifest)
+
+    def full(*_, **__):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(np, "load", full)
+    with pytest.raises(StoreError, match=r"P002.*vm\.max_map_count"):
+        _ = dataclasses.replace(case).pixels
+
+
+@pytest.mark.parametrize("spacing_mm", [None, (1.0, 1.0, 1.0)])
+def test_a_dicom_series_is_predicted_from_one_header(tmp_path, spacing_mm):
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    for number in range(5):
+        header = Dataset()
+        header.file_meta = FileMetaDataset()
+        header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        header.SOPClassUID = header.file_meta.MediaStorageSOPClassUID = CTImageStorage
+        header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        header.Rows, header.Columns, header.PixelSpacing, header.SliceThickness = 30, 20, [0.5, 0.5], 3.0
+        header.save_as(tmp_path / f"{number}.dcm", enforce_file_format=True)
+    preparation = Preparation(preset="ct", spacing_mm=spacing_mm)
+    voxels = 5 * 30 * 20 if spacing_mm is None else 15 * 15 * 10
+    predicted = predicted_bytes(tmp_path, preparation, has_label=False)
+    assert 5 * voxels <= predicted - 16_384 <= 1.2 * 5 * voxels

@@ -1,9 +1,8 @@
 """A small adversarial learner with all that makes resuming hard: dropout, a pool, averages, buffers."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-import pytest
 import torch
 from torch import Tensor, nn
 
@@ -35,7 +34,9 @@ class Toy(Learner):
             {"adversarial": (self.d(fake) - 1).square().mean(), "identity": (fake - batch["a"]).abs().mean()},
         )
         old = self._from_pool(fake.detach().float())
-        yield Turn("discriminator", {"adversarial": self.d(old).square().mean() + (self.d(batch["b"]) - 1).square().mean()})
+        yield Turn(
+            "discriminator", {"adversarial": self.d(old).square().mean() + (self.d(batch["b"]) - 1).square().mean()}
+        )
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         return {"real_a": batch["a"], "fake_b": self.g(batch["a"])}
@@ -58,13 +59,3 @@ class Toy(Learner):
 def draw_toy(number: int) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(number)
     return {name: torch.rand((2, 1, 4, 4), generator=generator) * 2 - 1 for name in "ab"}
-
-
-@pytest.fixture
-def toy() -> Callable[[], Toy]:
-    return Toy
-
-
-@pytest.fixture
-def draw() -> Callable[[int], dict[str, Tensor]]:
-    return draw_toy
