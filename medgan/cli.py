@@ -184,6 +184,22 @@ def downstream(
 
 
 @app.command()
+def judge(
+    study: StudyFile,
+    task: Annotated[str, typer.Option(help="task of the study")],
+    target_cases: Annotated[str, typer.Option(help="labelled target cases")] = "all",
+    fold: Fold = 0,
+    seed: Seed = 0,
+    profile: Profile = None,
+    output: Output = None,
+    quiet: Quiet = False,
+) -> None:
+    """Let a task's trained model judge source images before and after translation."""
+    names = {"task": task, "target_cases": target_cases}
+    _one_job(study, profile, output, stage="judge", quiet=quiet, fold=fold, seed=seed, **names)
+
+
+@app.command()
 def measure(
     study: Annotated[Path | None, typer.Argument(help="study file; or use --run", show_default=False)] = None,
     fold: Fold = 0,
@@ -223,6 +239,17 @@ def methods() -> None:
     for name in discover.names("medgan.methods"):
         method = discover.load("medgan.methods", name).method
         table.add_row(name, "yes" if method.needs_pairs else "no", method.summary, method.paper)
+    console.print(table)
+
+
+@app.command()
+def tasks() -> None:
+    """List the downstream tasks."""
+    from medgan import discover
+
+    table = Table("task", "what it learns")
+    for name in discover.names("medgan.downstream"):
+        table.add_row(name, discover.load("medgan.downstream", name).task.summary)
     console.print(table)
 
 

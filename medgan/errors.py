@@ -13,9 +13,9 @@ class MedganError(Exception):
         remedy: What the user can do.
 
     Example:
-        >>> str(GeometryError("G003", "label and image differ in shape", where="case BR012",
-        ...                   got="(155, 240, 240)", expected="(155, 256, 256)", remedy="resample the label"))
-        'GeometryError[G003]: case BR012: label and image differ in shape; got (155, 240, 240); expected (155, 256, 256); resample the label'
+        >>> str(GeometryError("G003", "shapes differ", where="case BR012", got="(155, 240, 240)",
+        ...                   expected="(155, 256, 256)", remedy="resample the label"))
+        'GeometryError[G003]: case BR012: shapes differ; got (155, 240, 240); expected (155, 256, 256); resample the label'
     """
 
     def __init__(

@@ -112,6 +112,7 @@ class Study(Settings):
     allow_duplicates: bool = Field(
         default=False, description="let the same file stand under two subjects; recorded by `medgan check`"
     )
+    tensorboard: bool = Field(default=False, description="write TensorBoard files; needs the extra medgan[tensorboard]")
     citations: tuple[str, ...] = ()
 
     @model_validator(mode="after")

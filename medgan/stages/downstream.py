@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from medgan import discover
 from medgan.errors import TrainingError
-from medgan.manifests.manifest import Case, Manifest
+from medgan.manifests.manifest import Case
 from medgan.samples.labelled import LabelledSamples
 from medgan.samples.seeds import seed_for
 from medgan.samples.store import PreparedCase
@@ -40,13 +40,10 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
     task = study.task(arguments.named("task"))
     arm = next(one for one in task.arms if one.name == arguments.named("arm"))
     model = train_arm(task, arm, arguments, materials=materials, folder=folder, progress=progress)
-    rows = [
-        row
-        for tested_on, manifest in tests(task, arm, arguments, materials).items()
-        for row in score_manifest(
-            model, manifest, place=arguments, tested_on=tested_on, doing=f"scoring {tested_on}", progress=progress
-        )
-    ]
+    fold, _ = arguments.place
+    cases = materials.cases(trained_domains(task, materials), materials.folds.test(fold))
+    manifest = replace(materials.manifest, cases=tuple(labelled(cases, task)))
+    rows = score_manifest(model, manifest, place=arguments, tested_on="target", doing="scoring", progress=progress)
     return [write_rows(rows, folder / "rows.csv"), folder / "weights.json", folder / "weights.safetensors"]
 
 
@@ -110,20 +107,6 @@ def train_arm(
     )
     export_weights(folder)
     return open_model(folder, device=study.device)
-
-
-def tests(task: Task, arm: Arm, arguments: JobArguments, materials: Materials) -> dict[str, Manifest]:
-    """The test subjects' images by what they are: target, source, or a translator's output."""
-    fold, seed = arguments.place
-    subjects = materials.folds.test(fold)
-    found = {"target": replace(materials.manifest, cases=materials.cases(trained_domains(task, materials), subjects))}
-    if arm.name == task.baseline and task.tested_on:
-        source = materials.study.direction.source
-        found["source"] = replace(materials.manifest, cases=materials.cases([source], subjects))
-        for name in task.tested_on:
-            if name != IDENTITY:
-                found[name] = materials.translated(name, fold, seed).of_subjects(subjects)
-    return {name: replace(chosen, cases=tuple(labelled(chosen, task))) for name, chosen in found.items()}
 
 
 def trained_domains(task: Task, materials: Materials) -> tuple[str, ...]:

@@ -70,6 +70,7 @@ def train_translator(
         threads=study.threads,
         ema_decay=recipe.ema_decay,
         preview_every=study.preview_every,
+        tensorboard=study.tensorboard,
         checkpoint_every_seconds=study.checkpoint_every_s,
     )
     identity = Identity(

@@ -28,6 +28,11 @@ def arm_job(task: str, target_cases: int | str, arm: str, fold: int, seed: int) 
     return f"fold{fold}/seed{seed}/downstream/{task}/{target_cases}/{arm}"
 
 
+def judge_job(task: str, target_cases: int | str, fold: int, seed: int) -> str:
+    """Id of what a task's model makes of translated images."""
+    return f"fold{fold}/seed{seed}/judge/{task}/{target_cases}"
+
+
 def measure_job(fold: int, seed: int) -> str:
     """Id of the similarity measures of one fold and seed."""
     return f"fold{fold}/seed{seed}/measure"

@@ -46,6 +46,12 @@ def hold_lock(run: Path) -> Iterator[Mapping[str, object] | None]:
             path.unlink(missing_ok=True)
 
 
+def is_held(run: Path) -> bool:
+    """Whether a process that is not known to be dead holds a run directory."""
+    holder = _read(run / _NAME)
+    return bool(holder) and not _is_dead(holder)
+
+
 def make_writable(run: Path) -> None:
     """Make the run directory, or say at once that it cannot be written.
 

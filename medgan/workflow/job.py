@@ -1,6 +1,7 @@
 """One job of a study, run in this process: the same code by hand and under Snakemake."""
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -16,8 +17,8 @@ from medgan.workflow.plan import Job, plan_study
 JOB_LOCK = ".job"
 """Folder in a job's folder that holds its lock; training holds one of its own."""
 
-LAUNCHER = "MEDGAN_LAUNCHER_PID"
-"""Set by `medgan run`: jobs end with the process that started them, so that none is left writing behind its back."""
+LAUNCHER = "MEDGAN_LAUNCHER"
+"""Set by `medgan run` to its host and process; jobs on that host end with it, so that none goes on behind its back."""
 
 
 def find_job(study: Study, stage: str, arguments: JobArguments) -> Job:
@@ -74,9 +75,9 @@ def run_job(study: Study, job: Job, *, report: Callable[[str], None]) -> bool:
 
 def end_with_launcher() -> None:
     """Watch the process that launched this job and end when it is gone."""
-    launcher = os.environ.get(LAUNCHER)
-    if launcher:
-        threading.Thread(target=_watch, args=(int(launcher),), daemon=True).start()
+    host, _, pid = os.environ.get(LAUNCHER, "").rpartition(":")
+    if host == socket.gethostname():
+        threading.Thread(target=_watch, args=(int(pid),), daemon=True).start()
 
 
 def _watch(pid: int) -> None:

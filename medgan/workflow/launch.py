@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,8 @@ State = tuple[Job, str, dict[str, object]]
 
 def states(study: Study) -> list[State]:
     """Each job with ``"done"``, ``"stale"``, ``"running"``, ``"begun"`` or ``"waiting"``, and its newest progress."""
+    from medgan.training.lock import is_held
+
     workspace = Workspace(study.output)
     found: list[State] = []
     current: dict[str, bool] = {}
@@ -30,7 +33,7 @@ def states(study: Study) -> list[State]:
         folder = workspace.folder(job.id)
         if current[job.id]:
             state = "done"
-        elif (folder / JOB_LOCK / "lock.json").exists():
+        elif is_held(folder / JOB_LOCK):
             state = "running"
         elif workspace.done(job.id):
             state = "stale"
@@ -66,13 +69,18 @@ def launch(
     """
     jobs = plan_study(study)
     plan = write_plan(study, jobs)
-    _drop_stale(study)
+    stale = [job for job, state, _ in states(study) if state == "stale"]
     command = _command(plan, cores=cores, gpus=gpus, study=study)
-    command += ["--dry-run"] if dry_run else []
+    if dry_run:
+        again = [job.id.replace("/", "__").replace("-", "_") for job in stale]
+        command += ["--dry-run", "--quiet", "rules", *(["--forcerun", *again] if again else [])]
+    else:
+        _set_aside(study, stale)
+        command += ["--quiet", "progress", "rules"]
     command += ["--keep-going"] if keep_going else []
     log = study.output / "logs" / "snakemake.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {LAUNCHER: str(os.getpid()), "OMP_WAIT_POLICY": "PASSIVE"}
+    environment = os.environ | {LAUNCHER: f"{socket.gethostname()}:{os.getpid()}", "OMP_WAIT_POLICY": "PASSIVE"}
     with log.open("w", encoding="utf-8") as out:
         process = subprocess.Popen(
             [*command, *passed_on],
@@ -99,17 +107,16 @@ def _command(plan: Path, *, cores: int, gpus: int, study: Study) -> list[str]:
     return [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(Path(__file__).with_name("Snakefile"))),
         *("--directory", str(study.output), "--cores", str(cores), "--resources", f"gpu={gpus}"),
-        *("--rerun-incomplete", "--nolock", "--rerun-triggers", "mtime", "--quiet", "progress", "rules"),
+        *("--rerun-incomplete", "--nolock", "--rerun-triggers", "mtime"),
         *("--config", *config),
     ]
 
 
-def _drop_stale(study: Study) -> None:
+def _set_aside(study: Study, stale: Sequence[Job]) -> None:
     """A stale job's mark is renamed, so that Snakemake, which looks for the file, runs it again."""
-    for job, state, _ in states(study):
+    for job in stale:
         mark = study.output / job.id / "done.json"
-        if state != "done" and mark.exists():
-            mark.replace(mark.with_name("done.stale.json"))
+        mark.replace(mark.with_name("done.stale.json"))
 
 
 def _progress(folder: Path) -> dict[str, object]:

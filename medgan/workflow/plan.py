@@ -9,7 +9,7 @@ from typing import Any
 from medgan.settings.study import IDENTITY, Arm, Study, Task, TranslatorPlan
 from medgan.stages.arguments import JobArguments
 from medgan.stages.materials import used_translators
-from medgan.stages.workspace import Workspace, arm_job, measure_job, train_job, translate_job
+from medgan.stages.workspace import Workspace, arm_job, judge_job, measure_job, train_job, translate_job
 
 CODE_VERSION = 1
 """Raised when a stage's results change for the same settings, so that old results are made again."""
@@ -88,6 +88,8 @@ def _fold_jobs(study: Study, fold: int, seed: int) -> list[Job]:
         for count in task.target_cases:
             arms = [arm for arm in task.arms if task.trains(arm, count)]
             jobs.extend(_arm(study, task, arm, count, fold, seed) for arm in arms)
+            if task.tested_on:
+                jobs.append(_judge(study, task, count, fold, seed))
     if study.similarity:
         names = used_translators(study)
         jobs.append(
@@ -136,22 +138,34 @@ def needs_training_cases(study: Study, translator: str) -> bool:
 
 
 def _arm(study: Study, task: Task, arm: Arm, count: int | str, fold: int, seed: int) -> Job:
-    tested_on = task.tested_on if arm.name == task.baseline else ()
-    read = {arm.images, *tested_on} - {None, IDENTITY}
+    translated = [] if arm.images in {None, IDENTITY} else [translate_job(str(arm.images), fold, seed)]
     return Job(
         id=arm_job(task.name, count, arm.name, fold, seed),
         stage="downstream",
         arguments=JobArguments(task=task.name, arm=arm.name, target_cases=str(count), fold=fold, seed=seed),
-        needs=("prepare", *sorted(translate_job(str(name), fold, seed) for name in read)),
+        needs=("prepare", *translated),
         settings=_common(study)
         | {
             "task": task.model_dump(mode="json", exclude={"arms", "baseline", "target_cases", "tested_on", "metrics"}),
             "arm": arm.model_dump(mode="json"),
-            "tested_on": tested_on,
             "direction": study.direction.model_dump(),
             "precision": study.precision,
         },
-        threads=1,
+        gpus=1,
+    )
+
+
+def _judge(study: Study, task: Task, count: int | str, fold: int, seed: int) -> Job:
+    translators = [name for name in task.tested_on if name != IDENTITY]
+    return Job(
+        id=judge_job(task.name, count, fold, seed),
+        stage="judge",
+        arguments=JobArguments(task=task.name, target_cases=str(count), fold=fold, seed=seed),
+        needs=(
+            arm_job(task.name, count, task.baseline, fold, seed),
+            *(translate_job(name, fold, seed) for name in translators),
+        ),
+        settings={"tested_on": task.tested_on, "baseline": task.baseline, "direction": study.direction.model_dump()},
         gpus=1,
     )
 
