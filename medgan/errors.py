@@ -14,8 +14,8 @@ class MedganError(Exception):
 
     Example:
         >>> str(GeometryError("G003", "shapes differ", where="case BR012", got="(155, 240, 240)",
-        ...                   expected="(155, 256, 256)", remedy="resample the label"))
-        'GeometryError[G003]: case BR012: shapes differ; got (155, 240, 240); expected (155, 256, 256); resample the label'
+        ...                   expected="(155, 256, 256)", remedy="resample it"))
+        'GeometryError[G003]: case BR012: shapes differ; got (155, 240, 240); expected (155, 256, 256); resample it'
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +15,12 @@ from medgan.settings.loop import DeviceName, PrecisionName
 from medgan.settings.preparation import Preparation
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=48)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0)]
 IDENTITY = "identity"
+SIMILARITY = "similarity"
+_TAKEN = frozenset({"source", "target"})
+"""What a task's rows call original images, and so no translator."""
 
 
 class Direction(Settings):
@@ -58,8 +64,8 @@ class Task(Settings):
     recipe: dict[str, Any] = Field(default_factory=dict, description="settings of the learner")
     arms: tuple[Arm, ...] = (Arm(name="target-only"),)
     baseline: str = Field(default="target-only", description="the arm that the others are compared with")
-    target_cases: tuple[int | Literal["all"], ...] = Field(
-        default=("all",), description="how many labelled target cases the arms may see; the sweep"
+    target_cases: tuple[Count | Literal["all"], ...] = Field(
+        default=("all",), min_length=1, description="how many labelled target cases the arms may see; the sweep"
     )
     tested_on: tuple[str, ...] = Field(
         default=(), description="translators whose output on the test subjects' source images is scored as well"
@@ -100,10 +106,12 @@ class Study(Settings):
         default=None, gt=0, description="differences of the primary metric smaller than this do not matter"
     )
     folds: int = Field(default=5, ge=2)
-    run_folds: tuple[int, ...] | None = Field(default=None, description="folds that are run; all by default")
+    run_folds: tuple[int, ...] | None = Field(
+        default=None, min_length=1, description="folds that are run; all by default"
+    )
     split_seed: int = 20_240_101
     stratify: Literal["none", "grade", "quality", "domain"] = "domain"
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1)
     device: DeviceName = "auto"
     precision: PrecisionName = "auto"
     threads: int = Field(default=1, ge=1, description="threads of one training job")
@@ -119,15 +127,19 @@ class Study(Settings):
     def _names_fit(self) -> "Study":
         translators = [plan.name for plan in self.translators]
         known = {*translators, IDENTITY}
-        for group, names in (("translators", translators), ("tasks", [task.name for task in self.tasks])):
-            twice = {name for name in names if names.count(name) > 1}
-            if twice:
-                raise ValueError(f"{group}: the name {sorted(twice)[0]!r} stands twice")
+        _refuse_twice("translators", translators)
+        _refuse_twice("tasks", [task.name for task in self.tasks])
+        _refuse_twice("run_folds", self.run_folds or ())
+        _refuse_twice("seeds", self.seeds)
+        for plan in self.translators:
+            if plan.name in _TAKEN or (plan.name == IDENTITY and plan.method != IDENTITY):
+                raise ValueError(f"translators: the name {plan.name!r} has a meaning of its own; choose another")
         for task in self.tasks:
             _check_task(task, known)
         for fold in self.run_folds or ():
             if not 0 <= fold < self.folds:
                 raise ValueError(f"run_folds: fold {fold} does not exist; there are {self.folds}, counted from 0")
+        _check_primary(self)
         return self
 
     @property
@@ -178,16 +190,13 @@ def read_study(path: Path, *, profile: str | None = None, output: Path | None = 
 
     Raises:
         SettingsError: S000 no file, S001 not YAML, S002 unknown key or wrong type (with the key's path and the nearest
-            known key), S003 unknown profile, S005 an environment variable in a path is not set.
+            known key), S003 unknown profile, S005 an environment variable in a path is not set, S006 the profile
+            changes an entry that the study does not have.
     """
     content = _load_yaml(path)
     profiles = content.pop("profiles", None) or {}
     if profile is not None:
-        if profile not in profiles:
-            raise SettingsError(
-                "S003", f"no profile {profile!r}", where=path.name, expected=", ".join(profiles) or "none"
-            )
-        content = _lay_over(content, profiles[profile])
+        content = _lay_over(content, _profile(profiles, profile, path), where=f"{path.name}, profile {profile}")
     if output is not None:
         content["output"] = str(output.resolve())
     for key in ("manifest", "data_root", "output"):
@@ -212,15 +221,52 @@ def settings_error(error: ValidationError, model: type[BaseModel], *, where: str
     return SettingsError("S002", "settings do not fit", where=where, got="; ".join(lines), remedy="see `medgan schema`")
 
 
+def _refuse_twice(where: str, entries: Sequence[object]) -> None:
+    twice = [entry for index, entry in enumerate(entries) if entry in entries[:index]]
+    if twice:
+        raise ValueError(f"{where}: {twice[0]!r} stands twice")
+
+
 def _check_task(task: Task, known: set[str]) -> None:
+    if task.name == SIMILARITY:
+        raise ValueError(f"tasks: the name {SIMILARITY!r} has a meaning of its own; choose another")
     arms = [arm.name for arm in task.arms]
-    if len(set(arms)) < len(arms):
-        raise ValueError(f"tasks.{task.name}.arms: an arm's name stands twice")
+    _refuse_twice(f"tasks.{task.name}.arms", arms)
+    _refuse_twice(f"tasks.{task.name}.target_cases", task.target_cases)
+    _refuse_twice(f"tasks.{task.name}.tested_on", task.tested_on)
+    _refuse_twice(f"tasks.{task.name}.mask_values", task.mask_values)
+    if task.label == "mask" and len(task.mask_values) != task.classes - 1:
+        raise ValueError(
+            f"tasks.{task.name}.mask_values: {len(task.mask_values)} values for {task.classes} classes; "
+            "the background has none, every other class one"
+        )
     if task.baseline not in arms:
         raise ValueError(f"tasks.{task.name}.baseline: {task.baseline!r} is not one of the arms {', '.join(arms)}")
+    baseline = next(arm for arm in task.arms if arm.name == task.baseline)
+    if task.tested_on and not all(task.trains(baseline, count) for count in task.target_cases):
+        raise ValueError(
+            f"tasks.{task.name}.baseline: {task.baseline!r} sees no target case, so that there is no sweep"
+        )
     for name in [arm.images for arm in task.arms if arm.images] + list(task.tested_on):
         if name not in known:
             raise ValueError(f"tasks.{task.name}: {name!r} is not a translator; there are {', '.join(sorted(known))}")
+
+
+def _check_primary(study: Study) -> None:
+    """Refuse a primary comparison that the study does not make; the report would have no verdict."""
+    if study.primary is None:
+        return
+    parts = study.primary.split("/")
+    task = next((task for task in study.tasks if task.name == parts[0]), None)
+    if task is not None:
+        compared = {arm.name for arm in task.arms} - {task.baseline} | set(task.tested_on) - {IDENTITY}
+        fits = len(parts) in {3, 4} and parts[1] in compared and parts[2] in (task.metrics or (parts[2],))
+        fits = fits and (len(parts) == 3 or parts[3] in map(str, task.target_cases))
+    else:
+        compared = {plan.name for plan in study.translators} - {IDENTITY}
+        fits = len(parts) == 3 and parts[0] == SIMILARITY and parts[1] in compared and parts[2] in study.similarity
+    if not fits:
+        raise ValueError(f"primary: {study.primary!r} names no comparison of the study")
 
 
 def _all_keys(model: type[BaseModel]) -> set[str]:
@@ -254,13 +300,41 @@ def _expand(text: str, key: str, study: Path) -> str:
     return str((study.resolve().parent / expanded).resolve())
 
 
-def _lay_over(base: Any, changes: Any) -> Any:
+def _profile(profiles: Any, name: str, path: Path) -> dict[str, Any]:
+    known = profiles if isinstance(profiles, dict) else {}
+    if name not in known:
+        near = difflib.get_close_matches(name, map(str, known), n=1)
+        raise SettingsError(
+            "S003",
+            f"no profile {name!r}",
+            where=path.name,
+            expected=", ".join(map(str, known)) or "none",
+            remedy=f"did you mean {near[0]!r}?" if near else "",
+        )
+    changes = known[name]
+    if not isinstance(changes, dict):
+        raise SettingsError(
+            "S001", f"the profile {name!r} is not a mapping of settings", where=path.name, got=type(changes).__name__
+        )
+    return changes
+
+
+def _lay_over(base: Any, changes: Any, *, where: str) -> Any:
     """Lay changes over settings; a list of named entries is changed entry by entry, anything else replaced."""
     if isinstance(base, dict) and isinstance(changes, dict):
-        return {**base, **{key: _lay_over(base.get(key), value) for key, value in changes.items()}}
+        laid = {key: _lay_over(base.get(key), value, where=f"{where}.{key}") for key, value in changes.items()}
+        return {**base, **laid}
     if _is_named_list(base) and _is_named_list(changes):
         by_name = {entry["name"]: entry for entry in changes}
-        return [_lay_over(entry, by_name.get(entry["name"], {})) for entry in base]
+        strange = sorted(set(map(str, by_name)) - {str(entry["name"]) for entry in base})
+        if strange:
+            raise SettingsError(
+                "S006",
+                f"the profile changes {strange[0]!r}, which the study does not have",
+                where=where,
+                expected="one of " + ", ".join(str(entry["name"]) for entry in base),
+            )
+        return [_lay_over(entry, by_name.get(entry["name"], {}), where=where) for entry in base]
     return changes
 
 

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-SUBJECTS = 48
+SUBJECTS = 72
 
 
 def make_demo(folder: Path) -> Path:

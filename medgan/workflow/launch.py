@@ -2,11 +2,9 @@
 
 import json
 import os
-import shlex
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +13,9 @@ from medgan.settings.study import Study
 from medgan.stages.workspace import Workspace
 from medgan.workflow.job import JOB_LOCK, LAUNCHER
 from medgan.workflow.plan import Job, plan_study, write_plan
+
+POLL_S = 1.5
+"""Seconds between two looks at the jobs."""
 
 State = tuple[Job, str, dict[str, object]]
 
@@ -62,17 +63,17 @@ def launch(
         dry_run: Only say what would run.
         keep_going: Go on with jobs that do not need a failed one.
         passed_on: More options for Snakemake, such as ``--executor slurm``.
-        report: Shown the jobs' states every second.
+        report: Shown the jobs' states now and then.
 
     Raises:
         RunError: J020, if a job failed; the end of its log is shown.
     """
     jobs = plan_study(study)
-    plan = write_plan(study, jobs)
+    write_plan(study, jobs)
     stale = [job for job, state, _ in states(study) if state == "stale"]
-    command = _command(plan, cores=cores, gpus=gpus, study=study)
+    command = _command(study, cores=cores, gpus=gpus)
     if dry_run:
-        again = [job.id.replace("/", "__").replace("-", "_") for job in stale]
+        again = [str(study.output / job.id / "done.json") for job in stale]
         command += ["--dry-run", "--quiet", "rules", *(["--forcerun", *again] if again else [])]
     else:
         _set_aside(study, stale)
@@ -89,26 +90,32 @@ def launch(
             env=environment,
         )
         try:
-            while process.poll() is None:
-                time.sleep(0.5)
+            while not _ended(process):
                 report(states(study))
         except BaseException:
+            # Snakemake would wait for its jobs; they end with this process.
             process.terminate()
-            process.wait()
+            _ended(process)
             raise
     if process.returncode:
         raise _failure(study, log)
     report(states(study))
 
 
-def _command(plan: Path, *, cores: int, gpus: int, study: Study) -> list[str]:
-    medgan = shlex.join([sys.executable, "-m", "medgan"])
-    config = [f"plan={plan}", f"medgan={medgan}", f"gpus={gpus}"]
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        process.wait(timeout=POLL_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _command(study: Study, *, cores: int, gpus: int) -> list[str]:
     return [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(Path(__file__).with_name("Snakefile"))),
         *("--directory", str(study.output), "--cores", str(cores), "--resources", f"gpu={gpus}"),
         *("--rerun-incomplete", "--nolock", "--rerun-triggers", "mtime"),
-        *("--config", *config),
+        *("--config", f"gpus={gpus}"),
     ]
 
 
