@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from medgan.manifests.manifest import Manifest
+from medgan.manifests.table import replace_text
 from medgan.reports.content import (
     ArmPlan,
     ComparisonRow,
@@ -41,7 +42,7 @@ from medgan.stages.materials import Materials, open_materials, used_translators
 from medgan.stages.measure import SIMILARITY
 from medgan.stages.progress import Progress
 from medgan.stages.rows import read_rows
-from medgan.stages.workspace import replace_text, train_job
+from medgan.stages.workspace import train_job
 from medgan.training.device import pick_device, pick_precision
 from medgan.training.log import read_log
 

@@ -1,9 +1,8 @@
 """Where a study's results lie, and when a job counts as done."""
 
 import hashlib
+import itertools
 import json
-import os
-import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from medgan.errors import RunError
+from medgan.manifests.table import replace_text
 
 
 def train_job(translator: str, fold: int, seed: int) -> str:
@@ -92,6 +92,7 @@ class Workspace:
         """Make a job's folder ready.
 
         One begun with other settings, or from other results of what it needs, is put aside and not mixed with the new.
+        Whoever calls this holds the job's lock.
         """
         folder = self.folder(job)
         mark = folder / "begun.json"
@@ -132,21 +133,17 @@ class Workspace:
         return self.folder(job)
 
     def _put_aside(self, job: str) -> None:
-        aside = self.root / "replaced" / f"{job.replace('/', '-')}"
-        shutil.rmtree(aside, ignore_errors=True)
+        """Move a job's folder to ``replaced``; one that holds nothing yet, as the workflow makes it, is no result."""
+        folder = self.folder(job)
+        if not any(folder.iterdir()):
+            return
+        names = (f"{job.replace('/', '-')}.{number}" for number in itertools.count(1))
+        aside = next(path for name in names if not (path := self.root / "replaced" / name).exists())
         aside.parent.mkdir(parents=True, exist_ok=True)
-        self.folder(job).rename(aside)
+        folder.rename(aside)
 
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a text file beside and rename it, so that it is never seen half-written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from medgan import discover
 from medgan.errors import RunError
@@ -14,8 +15,8 @@ from medgan.stages.progress import Progress
 from medgan.stages.workspace import Workspace
 from medgan.workflow.plan import Job, plan_study
 
-JOB_LOCK = ".job"
-"""Folder in a job's folder that holds its lock; training holds one of its own."""
+LOCKS = ".locks"
+"""Folder of the jobs' locks, outside their own folders, which are put aside whole. Training holds one besides."""
 
 LAUNCHER = "MEDGAN_LAUNCHER"
 """Set by `medgan run` to its host and process; jobs on that host end with it, so that none goes on behind its back."""
@@ -51,7 +52,7 @@ def run_job(study: Study, job: Job, *, report: Callable[[str], None]) -> bool:
         Whether anything was done.
 
     Raises:
-        RunError: J010, if a job that it needs is not finished.
+        RunError: J001, if another process runs the job; J010, if a job that it needs is not finished.
     """
     from medgan.training.lock import hold_lock, make_writable
 
@@ -61,16 +62,22 @@ def run_job(study: Study, job: Job, *, report: Callable[[str], None]) -> bool:
     if workspace.is_current(job.id, digest=job.digest, needs=job.needs):
         report(f"{job.id}: nothing to do")
         return False
-    folder = workspace.begin(job.id, digest=job.digest, needs=job.needs)
-    make_writable(folder / JOB_LOCK)
+    lock = lock_folder(study, job)
+    make_writable(lock)
     began = time.monotonic()
     stage = discover.load("medgan.stages", job.stage)
-    with hold_lock(folder / JOB_LOCK):
+    with hold_lock(lock):
+        folder = workspace.begin(job.id, digest=job.digest, needs=job.needs)
         progress = Progress(folder / "progress.json", what=job.id, report=report)
         outputs = stage.run(study, job.arguments, folder, progress)
         workspace.finish(job.id, digest=job.digest, needs=job.needs, outputs=outputs, seconds=time.monotonic() - began)
     report(f"{job.id}: done in {time.monotonic() - began:.0f} s")
     return True
+
+
+def lock_folder(study: Study, job: Job) -> Path:
+    """Where the lock of a job lies."""
+    return study.output / LOCKS / job.id
 
 
 def end_with_launcher() -> None:

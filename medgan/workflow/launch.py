@@ -11,7 +11,7 @@ from pathlib import Path
 from medgan.errors import RunError
 from medgan.settings.study import Study
 from medgan.stages.workspace import Workspace
-from medgan.workflow.job import JOB_LOCK, LAUNCHER
+from medgan.workflow.job import LAUNCHER, lock_folder
 from medgan.workflow.plan import Job, plan_study, write_plan
 
 POLL_S = 1.5
@@ -34,7 +34,7 @@ def states(study: Study) -> list[State]:
         folder = workspace.folder(job.id)
         if current[job.id]:
             state = "done"
-        elif is_held(folder / JOB_LOCK):
+        elif is_held(lock_folder(study, job)):
             state = "running"
         elif workspace.done(job.id):
             state = "stale"
