@@ -47,7 +47,10 @@ def differences(output: Path) -> list[str]:
 def scores(output: Path) -> list[str]:
     """Scores as a Markdown table."""
     table = pd.read_csv(output / "report" / "scores.csv", keep_default_na=False, na_values=["nan"])
-    lines = ["| task | metric | target cases | arm | tested on | score (95 %) | subjects | images |", "|---|" + "---|" * 7]
+    lines = [
+        "| task | metric | target cases | arm | tested on | score (95 %) | subjects | images |",
+        "|---|" + "---|" * 7,
+    ]
     for row in table.itertuples():
         interval = f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
         lines.append(

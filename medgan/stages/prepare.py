@@ -5,11 +5,12 @@ from pathlib import Path
 
 from medgan.manifests.manifest import Case, Manifest, read_manifest
 from medgan.manifests.split import Folds, given_folds, make_folds, write_folds
+from medgan.manifests.table import replace_text
 from medgan.samples.store import PreparedStore
 from medgan.settings.study import Study
 from medgan.stages.arguments import JobArguments
 from medgan.stages.progress import Progress
-from medgan.stages.workspace import Workspace, replace_text
+from medgan.stages.workspace import Workspace
 
 
 def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress) -> list[Path]:

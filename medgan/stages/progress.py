@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from medgan.stages.workspace import replace_text
+from medgan.manifests.table import replace_text
 
 Item = TypeVar("Item")
 

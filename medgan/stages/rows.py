@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from medgan.stages.workspace import replace_text
+from medgan.manifests.table import replace_text
 
 
 @dataclass(frozen=True, kw_only=True)
