@@ -89,10 +89,10 @@ def end_with_launcher() -> None:
 
 def _watch(pid: int) -> None:
     while True:
-        time.sleep(0.5)
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
             os._exit(70)
         except PermissionError:
             return
+        time.sleep(0.5)
