@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from medgan.errors import MedganError
 from medgan.settings.threads import quiet_openmp
@@ -62,12 +62,9 @@ def check(study: StudyFile, profile: Profile = None, output: Output = None) -> N
 
     findings = check_study(read_study(study, profile=profile, output=output))
     errors = sum(finding.severity == "error" for finding in findings)
-    if findings:
-        table = Table("severity", "code", "where", "what", "remedy")
-        for finding in findings:
-            table.add_row(finding.severity, finding.code, finding.where, finding.message, finding.remedy)
-        console.print(table)
-    console.print(f"{errors} errors, {len(findings) - errors} warnings")
+    for finding in findings:
+        _say(str(finding))
+    _say(f"{errors} errors, {len(findings) - errors} warnings")
     raise typer.Exit(1 if errors else 0)
 
 
@@ -97,7 +94,7 @@ def status(study: StudyFile, profile: Profile = None, output: Output = None) -> 
     from medgan.settings.study import read_study
     from medgan.workflow.launch import states
 
-    table = Table("job", "state", "progress")
+    table = Table(Column("job", overflow="fold"), "state", Column("progress", overflow="fold"))
     for job, state, progress in states(read_study(study, profile=profile, output=output)):
         shown = f"{progress['doing']} {progress['done']}/{progress['total']}" if progress and state != "done" else ""
         table.add_row(job.id, state, shown)
@@ -149,9 +146,10 @@ def translate(
     options = _all_given(run=run, manifest=manifest, data_root=data_root, out=out)
     trained = open_run(options["run"])
     cases = read_manifest(options["manifest"], root=options["data_root"])
-    chosen = cases.of_domain(trained.source) if trained.source in cases.domains else cases
-    translated = translate_manifest(trained, chosen, options["out"], progress=_progress(options["out"], "translate"))
-    console.print(f"{len(translated)} cases translated: {options['out'] / 'manifest.csv'}")
+    chosen = cases.of_domain(trained.source).cases if trained.source in cases.domains else None
+    progress = _progress(options["out"], "translate")
+    translated = translate_manifest(trained, cases, options["out"], cases=chosen, progress=progress)
+    _say(f"{len(translated)} cases translated: {options['out'] / 'manifest.csv'}")
 
 
 @app.command()
@@ -180,7 +178,7 @@ def downstream(
     options = _all_given(run=run, manifest=manifest, data_root=data_root, out=out)
     progress = _progress(options["out"], "downstream")
     for line in score_new(options["run"], options["manifest"], options["data_root"], options["out"], progress):
-        console.print(line)
+        _say(line)
 
 
 @app.command()
@@ -221,7 +219,7 @@ def measure(
 
     options = _all_given(run=run, manifest=manifest, reference=reference, data_root=data_root, out=out)
     for line in measure_new(*options.values()):
-        console.print(line)
+        _say(line)
 
 
 @app.command()
@@ -277,7 +275,7 @@ def manifest(
 
     made = build_named(sources, data_root)
     write_manifest(made, out)
-    console.print(f"{len(made)} cases of {', '.join(made.domains)}: {out}")
+    _say(f"{len(made)} cases of {', '.join(made.domains)}: {out}")
 
 
 @app.command()
@@ -291,7 +289,7 @@ def phantom(
     from medgan import discover
 
     path = discover.load("medgan.phantoms", name).write_study(out, seed=seed, subjects=subjects)
-    console.print(f"{path}")
+    _say(str(path))
 
 
 def _run(
@@ -303,7 +301,7 @@ def _run(
     with watch(console, plain=quiet or not console.is_terminal) as show:
         launch(study, cores=cores, gpus=gpus, dry_run=dry_run, keep_going=keep_going, passed_on=passed_on, report=show)
     if not dry_run:
-        console.print(f"The report: {study.output / 'report' / 'report.html'}", soft_wrap=True)
+        _say(f"The report: {study.output / 'report' / 'report.html'}")
 
 
 def _one_job(
@@ -316,14 +314,19 @@ def _one_job(
     end_with_launcher()
     study = read_study(path, profile=profile, output=output)
     job = find_job(study, stage, JobArguments(**arguments))
-    run_job(study, job, report=(lambda line: typer.echo(line)) if quiet else console.print)
+    run_job(study, job, report=_say)
 
 
 def _progress(folder: Path, what: str) -> Any:
     from medgan.stages.progress import Progress
 
     folder.mkdir(parents=True, exist_ok=True)
-    return Progress(folder / "progress.json", what=what, report=console.print)
+    return Progress(folder / "progress.json", what=what, report=_say)
+
+
+def _say(line: str) -> None:
+    """Print a line as it is: paths unbroken, brackets in ids no markup."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True, emoji=False)
 
 
 def _all_given(**options: Path | None) -> dict[str, Path]:

@@ -3,30 +3,34 @@
 import base64
 import hashlib
 import os
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 from medgan.errors import WriteError
-from medgan.reports import plots, wording
+from medgan.reports import boards, names, plots, trivial, wording
 from medgan.reports.content import ReportContent
 from medgan.reports.exhibits import CurveSet
-from medgan.reports.panels import SYNTHETIC, compared, worst_first
+from medgan.reports.panels import SYNTHETIC, columns, compared, stand_abreast, worst_first
 from medgan.reports.pictures import Fidelity, data_uri
-from medgan.reports.rows import ComparisonRow, ScoreRow
 
 MAX_BYTES = 8_000_000
 FIDELITIES = (Fidelity(640, 92), Fidelity(512, 90), Fidelity(384, 85), Fidelity(256, 80), Fidelity(192, 70))
 
 _HERE = Path(__file__).parent
-
-
-class Drawing(NamedTuple):
-    """A figure on the page: its heading and its ``<svg>``."""
-
-    heading: str
-    svg: str
+_FUNCTIONS = (
+    wording.estimate,
+    wording.p_value,
+    wording.margin,
+    wording.contrast,
+    wording.explanation,
+    wording.outcome,
+    names.metric_name,
+    names.in_text,
+    boards.by_cases,
+    boards.common_method,
+    columns,
+)
 
 
 class Training(NamedTuple):
@@ -84,8 +88,8 @@ def render(content: ReportContent, *, fidelity: Fidelity = FIDELITIES[0]) -> str
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    for name in ("number", "estimate", "p_value", "margin", "contrast", "explanation"):
-        environment.globals[name] = getattr(wording, name)
+    for function in _FUNCTIONS:
+        environment.globals[function.__name__] = function
     script = (_HERE / "report.js").read_text(encoding="utf-8")
     numbers = count(1)
     worst, random = worst_first(content.pictures)
@@ -94,15 +98,16 @@ def render(content: ReportContent, *, fidelity: Fidelity = FIDELITIES[0]) -> str
         headlines=wording.HEADLINES,
         exploratory=wording.exploratory_reason(content),
         safety=wording.safety_summary(content),
-        trivial=wording.trivial_remarks(content.comparisons),
-        trivial_similarity=wording.trivial_similarity_sentences(content.similarity),
-        compared=_compared(content),
-        scored=_scored(content),
-        forests=_forests(content, numbers),
-        lines=_lines(content, numbers),
+        remarks=trivial.trivial_remarks(content.comparisons),
+        trivial_lines=trivial.trivial_lines(content.comparisons),
+        trivial_similarity=trivial.trivial_similarity_sentences(content.similarity),
+        swept=wording.swept_tasks((*content.scores, *content.comparisons)),
+        tasks=boards.boards(content, numbers=numbers),
+        open_rows=boards.OPEN_ROWS,
         shares=[(shift, plots.class_shares(shift, prefix=f"f{next(numbers)}")) for shift in content.quality],
         worst=[compared(case, fidelity=fidelity) for case in worst],
         random=[compared(case, fidelity=fidelity) for case in random],
+        abreast=stand_abreast(len(worst), len(random)),
         trainings=[_training(curves, prefix=f"f{next(numbers)}", fidelity=fidelity) for curves in content.curves],
         fidelity=fidelity,
         stamp=SYNTHETIC,
@@ -110,41 +115,6 @@ def render(content: ReportContent, *, fidelity: Fidelity = FIDELITIES[0]) -> str
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
     )
-
-
-def _compared(content: ReportContent) -> dict[str, list[ComparisonRow]]:
-    groups: dict[str, list[ComparisonRow]] = {}
-    for row in content.comparisons:
-        groups.setdefault(f"{row.metric}, {row.task}", []).append(row)
-    return groups
-
-
-def _scored(content: ReportContent) -> dict[str, list[ScoreRow]]:
-    groups: dict[str, list[ScoreRow]] = {}
-    for row in content.scores:
-        groups.setdefault(f"{row.metric}, {row.task}, tested on {row.tested_on}", []).append(row)
-    return groups
-
-
-def _forests(content: ReportContent, numbers: Iterator[int]) -> list[Drawing]:
-    return [
-        Drawing(heading, plots.forest(rows, confidence=content.confidence, prefix=f"f{number}"))
-        for (heading, rows), number in zip(_compared(content).items(), numbers, strict=False)
-    ]
-
-
-def _lines(content: ReportContent, numbers: Iterator[int]) -> list[Drawing]:
-    counted = {
-        heading: [row for row in rows if row.target_cases is not None] for heading, rows in _scored(content).items()
-    }
-    several = {heading: rows for heading, rows in counted.items() if len({row.target_cases for row in rows}) > 1}
-    return [
-        Drawing(
-            heading,
-            plots.score_by_cases(rows, confidence=content.confidence, prefix=f"f{number}"),
-        )
-        for (heading, rows), number in zip(several.items(), numbers, strict=False)
-    ]
 
 
 def _training(curves: CurveSet, *, prefix: str, fidelity: Fidelity) -> Training:

@@ -62,6 +62,21 @@ def worst_first(cases: Sequence[BeforeAfter]) -> tuple[list[BeforeAfter], list[B
     return [case for case in cases if case.worst], [case for case in cases if not case.worst]
 
 
+def columns(count: int) -> int:
+    """How many cases stand in a row, so that the last row is full or nearly so.
+
+    Example:
+        >>> [columns(count) for count in (1, 2, 3, 4, 5, 7)]
+        [2, 2, 3, 2, 3, 2]
+    """
+    return 3 if count % 2 and count % 3 != 1 else 2
+
+
+def stand_abreast(worst: int, random: int) -> bool:
+    """Whether the worst and the random cases fill two columns side by side: as many of one as of the other."""
+    return worst == random > 0
+
+
 def contact_sheet(
     rows: Sequence[Sequence[Picture | None]],
     labels: Sequence[str],

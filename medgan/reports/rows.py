@@ -16,7 +16,7 @@ class ScoreRow:
     Args:
         task: What the downstream model does, such as ``"lesion segmentation"``.
         arm: Way of training, such as ``"target-only"``.
-        metric: Name with its unit where it has one, such as ``"Hausdorff 95 (mm)"``.
+        metric: Name as the metrics have it (``"hd95"``), which the page puts into words, or any other, shown as it is.
         value: Estimate in the metric's unit; NaN where undefined.
         low: Lower end of the interval, same unit.
         high: Upper end of the interval, same unit.
@@ -25,7 +25,7 @@ class ScoreRow:
         undefined: Images whose score is undefined, counted and not in the value.
         method: How the interval was made.
         tested_on: Domain and split the score is from.
-        target_cases: Labelled target cases trained on; None where the study does not vary them.
+        target_cases: Labelled target cases trained on; None for all of them, and where the study does not vary them.
     """
 
     task: str

@@ -4,12 +4,13 @@ import html
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Stand-ins that become the page's colours, so that a figure follows the light or dark scheme.
@@ -80,8 +81,26 @@ def inline(figure: "Figure", *, alt: str, prefix: str) -> str:
     text = _unique_ids(text, prefix)
     for stand_in, colour in _STAND_INS.items():
         text = text.replace(stand_in, colour)
-    text = re.sub(r"font: ((?:\d+ )?[\d.]+px) [^;\"]+", r"font: \1 var(--sans)", text)
+    text = text.replace("font-family: 'DejaVu Sans'", "font-family: var(--sans)")
     return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(alt)}" ', 1)
+
+
+def stacked(axes: "Axes", at: tuple[float, float], lines: Sequence[str], **style: Any) -> None:
+    """Write lines of text under one another, centred in height on a point.
+
+    matplotlib places the lines of one text by the widths of its own font; the browser's font has others, so each
+    line is a text of its own with its own anchor.
+
+    Args:
+        axes: Where to write.
+        at: Point in the coordinates of `style`'s ``xycoords``.
+        lines: Lines from top to bottom.
+        style: Keywords of `matplotlib.axes.Axes.annotate`.
+    """
+    step = 1.22 * style.get("fontsize", _STYLE["font.size"])
+    for index, line in enumerate(lines):
+        offset = ((len(lines) - 1) / 2 - index) * step
+        axes.annotate(line, at, (0, offset), textcoords="offset points", va="center", annotation_clip=False, **style)
 
 
 def _unique_ids(text: str, prefix: str) -> str:

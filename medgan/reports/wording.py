@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from medgan.reports.content import ReportContent
-from medgan.reports.rows import ComparisonRow, SimilarityRow
+from medgan.reports.names import metric_name
+from medgan.reports.rows import ComparisonRow, ScoreRow
 
 _MINUS = "\N{MINUS SIGN}"
 HEADLINES = {
@@ -14,13 +14,6 @@ HEADLINES = {
     "equivalent": "Equivalent",
     "inconclusive": "Inconclusive: this study cannot tell",
 }
-
-
-class Remark(NamedTuple):
-    """A sentence beside the verdict, and whether it speaks for the translation."""
-
-    favourable: bool
-    words: str
 
 
 def number(value: float, *, like: Sequence[float] = (), sign: bool = False) -> str:
@@ -43,15 +36,15 @@ def number(value: float, *, like: Sequence[float] = (), sign: bool = False) -> s
     return written.replace("-", _MINUS)
 
 
-def estimate(value: float, low: float, high: float, *, n: int, undefined: int | None = None, sign: bool = False) -> str:
+def estimate(value: float, low: float, high: float, *, n: int, undefined: int = 0, sign: bool = False) -> str:
     """Write a value with its interval, ``"undefined (n)"`` where there is none.
 
     Args:
         value: Estimate; NaN where undefined.
         low: Lower end of the interval.
         high: Upper end.
-        n: Subjects it would have come from.
-        undefined: Images with an undefined score, if they are counted; told in place of n.
+        n: Subjects or images it would have come from.
+        undefined: Images with an undefined score; told in place of n where there are any.
         sign: Whether to show a plus.
 
     Example:
@@ -61,7 +54,7 @@ def estimate(value: float, low: float, high: float, *, n: int, undefined: int | 
         'undefined (n = 12)'
     """
     if math.isnan(value):
-        return f"undefined (n = {n})" if undefined is None else f"undefined ({undefined})"
+        return f"undefined ({undefined})" if undefined else f"undefined (n = {n})"
     shown = number(value, like=(low, high), sign=sign)
     if math.isnan(low) or math.isnan(high):
         return f"{shown} (interval undefined)"
@@ -91,22 +84,71 @@ def margin(value: float) -> str:
     return "none declared" if math.isnan(value) else f"±{number(value)}"
 
 
-def contrast(row: ComparisonRow) -> str:
-    """Name what is compared: arm against baseline, with the number of target cases where it varies."""
-    cases = "" if row.target_cases is None else f", {row.target_cases} target cases"
-    return f"{row.arm} against {row.baseline}{cases}"
+def swept_tasks(rows: Iterable[ComparisonRow | ScoreRow]) -> frozenset[str]:
+    """Name the tasks whose number of labelled target cases the study varies."""
+    return frozenset(row.task for row in rows if row.target_cases is not None)
 
 
-def explanation(row: ComparisonRow) -> str:
+def in_order(counts: Iterable[int | None]) -> list[int | None]:
+    """Sort numbers of target cases, each once; all of them (None) come last."""
+    return sorted(set(counts), key=lambda count: math.inf if count is None else count)
+
+
+def cases_label(target_cases: int | None, *, swept: bool) -> str:
+    """Say how many labelled target cases were trained on; empty where the study does not vary them.
+
+    Example:
+        >>> cases_label(20, swept=True), cases_label(None, swept=True), cases_label(None, swept=False)
+        ('20 target cases', 'all target cases', '')
+    """
+    if target_cases is None:
+        return "all target cases" if swept else ""
+    return f"{target_cases} target case{'s' * (target_cases != 1)}"
+
+
+def contrast(row: ComparisonRow, *, swept: bool | None = None) -> str:
+    """Name what is compared: arm against baseline, with the number of target cases where it varies.
+
+    Args:
+        row: Comparison.
+        swept: Whether the task varies the number of target cases; None leaves the number out.
+    """
+    cases = "" if swept is None else cases_label(row.target_cases, swept=swept)
+    return f"{row.arm} against {row.baseline}{', ' * bool(cases)}{cases}"
+
+
+def outcome(row: ComparisonRow) -> str:
+    """Verdict in a word; ``"undefined"`` where there is no difference to judge."""
+    return "undefined" if math.isnan(row.difference) else row.verdict
+
+
+def tally(rows: Iterable[ComparisonRow]) -> str:
+    """Count the outcomes of comparisons, such as ``"2 better, 1 undefined"``."""
+    found = [outcome(row) for row in rows]
+    return ", ".join(f"{found.count(name)} {name}" for name in (*HEADLINES, "undefined") if name in found)
+
+
+def opening(name: str) -> str:
+    """Begin a sentence with a name: prose gets a capital, an identifier such as ``cyclegan`` stays as it is.
+
+    Example:
+        >>> opening("source images translated by cyclegan"), opening("target-only")
+        ('Source images translated by cyclegan', 'target-only')
+    """
+    return name[:1].upper() + name[1:] if " " in name else name
+
+
+def explanation(row: ComparisonRow, *, swept: bool = False) -> str:
     """Say in a sentence or two what a verdict means and what it does not."""
-    where = f"{row.metric} ({row.task})"
+    cases = cases_label(row.target_cases, swept=swept)
+    where = f"{metric_name(row.metric)} in the {row.task} task{' with ' * bool(cases)}{cases}"
     if math.isnan(row.difference):
-        return f"The difference in {where} between {row.arm} and {row.baseline} is undefined, so nothing follows."
+        return f"The difference between {row.arm} and {row.baseline} on {where} is undefined, so nothing follows."
     first = {
-        "better": f"{row.arm} did better than {row.baseline} on {where}.",
-        "worse": f"{row.arm} did worse than {row.baseline} on {where}.",
-        "equivalent": f"{row.arm} and {row.baseline} did equally well on {where}, within the margin.",
-        "inconclusive": f"Whether {row.arm} does better or worse than {row.baseline} on {where} remains open.",
+        "better": f"{opening(row.arm)} did better than {row.baseline} on {where}.",
+        "worse": f"{opening(row.arm)} did worse than {row.baseline} on {where}.",
+        "equivalent": f"{opening(row.arm)} and {row.baseline} did equally well on {where}, within the margin.",
+        "inconclusive": f"Whether {row.arm} did better or worse than {row.baseline} on {where} remains open.",
     }[row.verdict]
     second = _caveat(row)
     return f"{first} {second}" if second else first
@@ -132,54 +174,6 @@ def safety_summary(content: ReportContent) -> str:
     if not flagged:
         return f"No flag among {len(rows)} checks{tail}. That is not a proof of safety."
     return f"{flagged} of {len(rows)} checks raised a flag{tail}."
-
-
-def trivial_remarks(comparisons: Sequence[ComparisonRow]) -> list[Remark]:
-    """Say how each arm fares against baselines that learn nothing, the losers first.
-
-    Args:
-        comparisons: All of the study's; where none is against a trivial baseline, that is said too.
-    """
-    claims = {
-        "worse": "loses to",
-        "equivalent": "is no better than",
-        "inconclusive": "was not shown to beat",
-        "better": "beats",
-    }
-    rows = sorted((row for row in comparisons if row.trivial_baseline), key=lambda row: list(claims).index(row.verdict))
-    if comparisons and not rows:
-        none = "No arm was compared with a baseline that learns nothing (identity, histogram matching)."
-        return [Remark(favourable=False, words=none)]
-    return [
-        Remark(
-            favourable=row.verdict == "better",
-            words=f"{row.arm} {claims[row.verdict]} {row.baseline}, which learns nothing, on {row.metric} ({row.task}"
-            + ("" if row.target_cases is None else f", {row.target_cases} target cases")
-            + "): difference "
-            + estimate(row.difference, row.low, row.high, n=row.n_subjects, sign=True)
-            + f", n = {row.n_subjects} subjects, {row.method}.",
-        )
-        for row in rows
-    ]
-
-
-def trivial_similarity_sentences(rows: Iterable[SimilarityRow]) -> list[str]:
-    """Name the translators whose similarity is no better than a trivial baseline's.
-
-    Args:
-        rows: Similarity of all translators; only rows of the same metric are compared, by their estimates.
-    """
-    listed = list(rows)
-    return [
-        f"{row.translator} is no better than {other.translator} on {row.metric}: "
-        f"{estimate(row.value, row.low, row.high, n=row.n_subjects)} against "
-        f"{estimate(other.value, other.low, other.high, n=other.n_subjects)}, n = {row.n_subjects} and "
-        f"{other.n_subjects} subjects (estimates side by side, not a paired test)."
-        for row in listed
-        if not row.trivial
-        for other in listed
-        if other.trivial and other.metric == row.metric and _falls_short(row, other)
-    ]
 
 
 def _decimals(values: Sequence[float]) -> int:
@@ -219,9 +213,3 @@ def _why_open(row: ComparisonRow) -> str:
         open_ends = "harm, gain and no difference are all compatible with it."
         return f"{reach}: {open_ends}{undeclared} This is not evidence of no difference."
     return f"{reach}; the study's rule for a verdict is not met.{undeclared}"
-
-
-def _falls_short(row: SimilarityRow, trivial: SimilarityRow) -> bool:
-    if math.isnan(row.value) or math.isnan(trivial.value):
-        return False
-    return row.value <= trivial.value if row.higher_is_better else row.value >= trivial.value

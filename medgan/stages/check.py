@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from medgan.errors import MedganError
 from medgan.imaging.read import read_image, read_label
 from medgan.manifests.checks import LabelNeed, Needs, check_folds, check_table
+from medgan.manifests.file_checks import files_of
 from medgan.manifests.findings import Finding, finding_of
-from medgan.manifests.manifest import Case, Manifest, read_manifest
+from medgan.manifests.manifest import Case, Manifest, parse_manifest
 from medgan.settings.study import Study, Task
-from medgan.stages.downstream import read_task_recipe
+from medgan.stages.choices import wrong_choices
 from medgan.stages.prepare import study_folds, used_domains
 from medgan.stages.progress import Progress
-from medgan.stages.train import read_recipe
 from medgan.transforms.prepare import prepare
 
 
@@ -25,14 +25,18 @@ def check_study(study: Study, *, progress: Progress | None = None) -> list[Findi
     Returns:
         Errors first; empty where all is well.
     """
-    findings = [*_recipes(study), *check_table(study.manifest, root=study.data_root, needs=needs_of(study))]
+    findings = [finding_of(error) for error in wrong_choices(study)]
+    findings += check_table(study.manifest, root=study.data_root, needs=needs_of(study))
     try:
-        manifest = read_manifest(study.manifest, root=study.data_root)
+        sound, _ = parse_manifest(study.manifest)
+    except MedganError:
+        return _unique(findings)  # no table at all, which the check of the table has said
+    manifest = Manifest(cases=sound, root=study.data_root)
+    try:
         folds = study_folds(study, manifest)
+        findings += [found for need in _label_needs(study) for found in check_folds(folds, manifest, need=need)]
     except MedganError as error:
-        return _unique([*findings, finding_of(error)])
-    for need in _label_needs(study):
-        findings.extend(check_folds(folds, manifest, need=need))
+        findings.append(finding_of(error))
     cases = [case for case in manifest if case.domain in used_domains(study)]
     for case in progress.over(cases, doing="reading cases") if progress else cases:
         findings.extend(_case(study, manifest, case))
@@ -65,23 +69,10 @@ def _domains(study: Study, task: Task) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*own, *([study.direction.source] if reads_source else [])]))
 
 
-def _recipes(study: Study) -> Iterator[Finding]:
-    for plan in study.translators:
-        try:
-            read_recipe(plan)
-        except MedganError as error:
-            yield finding_of(error)
-    for task in study.tasks:
-        try:
-            read_task_recipe(task)
-        except MedganError as error:
-            yield finding_of(error)
-
-
 def _case(study: Study, manifest: Manifest, case: Case) -> Iterator[Finding]:
     path, mask = manifest.image_path(case), manifest.mask_path(case)
-    if not path.exists():
-        return  # the check of files has said so
+    if not any(part.stat().st_size for part in files_of(path) if part.is_file()):
+        return  # absent or empty, as the check of files has said
     try:
         image = read_image(path, max_megapixels=study.preparation.max_megapixels)
         prepare(image, study.preparation)

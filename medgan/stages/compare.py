@@ -50,12 +50,16 @@ class Compared:
 
 @dataclass(frozen=True, kw_only=True)
 class Sets:
-    """What is compared within one task and number of target cases: label -> rows of one arm on one set of images."""
+    """What is compared within one task and number of target cases: label -> rows of one arm on one set of images.
+
+    ``model`` names the one arm whose model judged several sets of images.
+    """
 
     task: str
     target_cases: str
     tested_on: str
     tables: dict[str, pd.DataFrame]
+    model: str = ""
 
 
 def summarise(study: Study, rows: pd.DataFrame) -> tuple[list[Scored], list[Compared]]:
@@ -109,7 +113,13 @@ def _sets_of_task(task: Task, rows: pd.DataFrame) -> Iterator[Sets]:
             model = here[here.arm == task.baseline]
             names = ["source", *(name for name in task.tested_on if name != IDENTITY)]
             inputs = {name: model[model.tested_on == name] for name in names}
-            yield Sets(task=task.name, target_cases=str(count), tested_on="source", tables=_present(inputs))
+            yield Sets(
+                task=task.name,
+                target_cases=str(count),
+                tested_on="source",
+                tables=_present(inputs),
+                model=task.baseline,
+            )
 
 
 def _present(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -124,7 +134,7 @@ def _scores(sets: list[Sets], name: str, classes: int) -> Iterator[Scored]:
                 tested_on = label if one.tested_on == "source" else "target"
                 yield Scored(
                     task=one.task,
-                    arm=label if one.tested_on == "target" else "",
+                    arm=label if one.tested_on == "target" else one.model,
                     tested_on=tested_on,
                     target_cases=one.target_cases,
                     metric=name,

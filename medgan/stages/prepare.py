@@ -9,6 +9,7 @@ from medgan.manifests.table import replace_text
 from medgan.samples.store import PreparedStore
 from medgan.settings.study import Study
 from medgan.stages.arguments import JobArguments
+from medgan.stages.choices import wrong_choices
 from medgan.stages.progress import Progress
 from medgan.stages.workspace import Workspace
 
@@ -18,7 +19,12 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
 
     Returns:
         The table of folds and a summary of what was prepared.
+
+    Raises:
+        MedganError: The first wrong choice of the study, since all that follows would end in it.
     """
+    for error in wrong_choices(study):
+        raise error
     manifest = read_manifest(study.manifest, root=study.data_root)
     folds = study_folds(study, manifest)
     splits = folder / "splits.csv"
@@ -43,9 +49,16 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
 
 
 def study_folds(study: Study, manifest: Manifest) -> Folds:
-    """The folds that the manifest gives, or stratified ones made from the study's seed."""
+    """The folds that the manifest gives, or stratified ones made from the study's seed.
+
+    Raises:
+        ManifestError: M020 or M021, if the manifest's do not fit the study; M022, if there are too few subjects.
+    """
     if any(case.split is not None for case in manifest):
-        return given_folds(manifest)
+        given = given_folds(manifest)
+        for fold in study.folds_to_run:
+            given.test(fold)  # refuses one that the manifest does not give
+        return given
     key = study.stratify
     return make_folds(
         manifest,

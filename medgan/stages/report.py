@@ -69,6 +69,7 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
         scores=tuple(scores),
         pictures=before_after(study, materials, rows),
         picture_seed=PICTURE_SEED,
+        pictures_from=_translated_cases(study, materials),
         quality=tuple(_shifts(study, rows)),
         similarity=tuple(_similarity(study, scored)),
         curves=tuple(_curves(study)),
@@ -91,7 +92,7 @@ def score_rows(scored: Iterable[Scored]) -> list[ScoreRow]:
     return [
         ScoreRow(
             task=one.task,
-            arm=one.arm or "same model",
+            arm=one.arm,
             metric=one.metric,
             value=one.estimate.value,
             low=one.estimate.low,
@@ -207,6 +208,11 @@ def _curves(study: Study) -> Iterable[CurveSet]:
 def _loss(line: dict[str, Any], key: str) -> float:
     group, name = key.split(" ", 1)
     return float(line["means"].get(group, {}).get(name, float("nan")))
+
+
+def _translated_cases(study: Study, materials: Materials) -> int:
+    subjects = materials.folds.test(study.folds_to_run[0])
+    return len(materials.cases([study.direction.source], subjects))
 
 
 def _experiment(study: Study, materials: Materials, rows: pd.DataFrame) -> Experiment:

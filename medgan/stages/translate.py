@@ -3,12 +3,13 @@
 import hashlib
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from medgan.imaging.read import read_image
 from medgan.imaging.write import write_image
+from medgan.manifests.file_checks import files_of
 from medgan.manifests.manifest import Case, Manifest, write_manifest
 from medgan.settings.study import Study
 from medgan.stages.arguments import JobArguments
@@ -35,31 +36,47 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
     if any(arm.images == name for task in study.tasks for arm in task.arms):
         subjects |= materials.folds.train(fold)
     cases = materials.cases([study.direction.source], subjects)
-    chosen = replace(materials.manifest, cases=cases)
-    translated = translate_manifest(trained, chosen, folder, progress=progress)
-    return [folder / "manifest.csv", *(translated.image_path(case) for case in translated)]
+    translated = translate_manifest(trained, materials.manifest, folder, cases=cases, go_on=True, progress=progress)
+    masks = [path for case in translated if (path := translated.mask_path(case)) is not None]
+    images = [file for case in translated for file in files_of(translated.image_path(case))]
+    return [folder / "manifest.csv", folder / "manifest.json", *images, *masks]
 
 
 def translate_manifest(
-    trained: TrainedTranslator, manifest: Manifest, folder: Path, *, progress: Progress | None = None
+    trained: TrainedTranslator,
+    manifest: Manifest,
+    folder: Path,
+    *,
+    cases: Sequence[Case] | None = None,
+    go_on: bool = False,
+    progress: Progress | None = None,
 ) -> Manifest:
-    """Translate every case of a manifest and write images, masks and ``manifest.csv``.
+    """Translate cases of a manifest and write images, masks and ``manifest.csv``.
 
     Every image keeps its format, size and geometry. The new manifest names its parent's digest and the run, and its
     cases carry the target's domain, their labels, and the domain they came from in the column ``translated_from``.
+
+    Args:
+        trained: A finished run.
+        manifest: The parent.
+        folder: Where to write.
+        cases: Those to translate; all by default.
+        go_on: Whether images that are there are kept: only for a folder that holds nothing but this run's.
+        progress: Told how far it is.
     """
-    cases: Iterable[Case] = progress.over(manifest.cases, doing="translating") if progress else manifest.cases
-    done = tuple(_translate_case(trained, manifest, case, folder) for case in cases)
+    chosen = manifest.cases if cases is None else cases
+    shown: Iterable[Case] = progress.over(chosen, doing="translating") if progress else chosen
+    done = tuple(_translate_case(trained, manifest, case, folder, go_on=go_on) for case in shown)
     translated = Manifest(cases=done, root=folder, parent=manifest.digest, run=trained.run)
     write_manifest(translated, folder / "manifest.csv")
     return translated
 
 
-def _translate_case(trained: TrainedTranslator, manifest: Manifest, case: Case, folder: Path) -> Case:
+def _translate_case(trained: TrainedTranslator, manifest: Manifest, case: Case, folder: Path, *, go_on: bool) -> Case:
     source_path, mask_path = manifest.image_path(case), manifest.mask_path(case)
     name = safe_name(case.case_id)
     image = Path("images") / (name + ("" if source_path.is_dir() else _suffix(source_path)))
-    if not (folder / image).exists():
+    if not (go_on and (folder / image).exists()):
         source = read_image(source_path, max_megapixels=trained.preparation.max_megapixels)
         prepared = prepare(source, trained.preparation)
         result = trained.restored(trained.translate_array(prepared.pixels), prepared, source)

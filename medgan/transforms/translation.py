@@ -65,7 +65,7 @@ class RandDomainTranslated(RandomizableTransform, MapTransform):
     def _translated(self, image: Any, key: Hashable) -> Any:
         array = np.asarray(image.cpu() if isinstance(image, torch.Tensor) else image, dtype=np.float32)
         low, high = float(array.min()), float(array.max())
-        if low < -1.001 or high > 1.001:
+        if not (low >= -1.001 and high <= 1.001):  # so that NaN is refused too
             raise GeometryError(
                 "G006",
                 "the image is not prepared",
@@ -80,7 +80,9 @@ class RandDomainTranslated(RandomizableTransform, MapTransform):
         if not isinstance(image, torch.Tensor):
             return result.astype(np.asarray(image).dtype, copy=False)
         tensor = torch.from_numpy(result).to(image.device, image.dtype)
-        return MetaTensor(tensor, meta=image.meta) if isinstance(image, MetaTensor) else tensor
+        if isinstance(image, MetaTensor):
+            return MetaTensor(tensor, meta=image.meta, applied_operations=image.applied_operations)
+        return tensor
 
     def __getstate__(self) -> dict[str, Any]:
         # Loader processes open the run themselves.

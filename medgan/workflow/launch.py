@@ -73,7 +73,7 @@ def launch(
     stale = [job for job, state, _ in states(study) if state == "stale"]
     command = _command(study, cores=cores, gpus=gpus)
     if dry_run:
-        again = [str(study.output / job.id / "done.json") for job in stale]
+        again = [f"{job.id}/done.json" for job in stale]
         command += ["--dry-run", "--quiet", "rules", *(["--forcerun", *again] if again else [])]
     else:
         _set_aside(study, stale)

@@ -346,9 +346,109 @@ def build_content() -> ReportContent:
     )
 
 
+SWEEP_METRICS = ("dice", "jaccard", "thresholded_jaccard", "pixel_accuracy", "sensitivity", "specificity")
+SWEEP_ARMS = {  # rise over the baseline with few and with all target cases
+    "target-only": (0.0, 0.0),
+    "source-only": (-0.21, -0.26),
+    "transfer": (0.031, 0.006),
+    "source-beside": (0.022, -0.004),
+    "translated-only": (-0.12, -0.17),
+    "translated-before": (0.052, 0.011),
+    "translated-beside": (0.047, 0.009),
+    "matched-before": (0.036, 0.008),
+    "matched-beside": (0.029, 0.001),
+}
+SWEEP_TRIVIAL = {
+    "translated-only": ("source-only",),
+    "translated-before": ("transfer", "matched-before"),
+    "translated-beside": ("source-beside", "matched-beside"),
+}
+METHOD = "mean paired difference over subjects, t interval"
+
+
+def sweep_scores() -> tuple[ScoreRow, ...]:
+    return tuple(
+        ScoreRow(
+            task="lesion",
+            arm=arm,
+            metric=metric,
+            value=base + rises[index],
+            low=base + rises[index] - 0.04,
+            high=base + rises[index] + 0.04,
+            n_subjects=74,
+            n_images=74,
+            undefined=0,
+            method="mean over subjects, t interval",
+            tested_on="original images of the task's domains",
+            target_cases=count,
+        )
+        for metric in SWEEP_METRICS
+        for index, (count, base) in enumerate(((20, 0.61), (None, 0.74)))
+        for arm, rises in SWEEP_ARMS.items()
+    )
+
+
+def sweep_comparison(metric: str, arm: str, baseline: str, *, index: int) -> ComparisonRow:
+    difference = NAN if metric == "specificity" else SWEEP_ARMS[arm][index] - SWEEP_ARMS[baseline][index]
+    low, high = difference - 0.025, difference + 0.025
+    return ComparisonRow(
+        task="lesion",
+        metric=metric,
+        arm=arm,
+        baseline=baseline,
+        difference=difference,
+        low=low,
+        high=high,
+        p=0.01,
+        p_holm=0.04,
+        margin=0.02 if metric == "dice" else NAN,
+        verdict="better" if low > 0 else "worse" if high < 0 else "inconclusive",
+        n_subjects=74,
+        method=METHOD,
+        target_cases=(20, None)[index],
+        primary=(metric, arm, baseline, index) == ("dice", "translated-before", "target-only", 1),
+        trivial_baseline=baseline != "target-only",
+    )
+
+
+def build_sweep() -> ReportContent:
+    """A study that varies the labelled target cases: nine arms, six metrics, 156 comparisons."""
+    pairs = [(arm, "target-only") for arm in SWEEP_ARMS if arm != "target-only"]
+    pairs += [(arm, other) for arm, others in SWEEP_TRIVIAL.items() for other in others]
+    made = build_content()
+    return replace(
+        made,
+        title="Clinical lesions",
+        question="Does dermoscopy translated into clinical photographs help to segment lesions?",
+        comparisons=tuple(
+            sweep_comparison(metric, arm, baseline, index=index)
+            for metric in SWEEP_METRICS
+            for index in (0, 1)
+            for arm, baseline in pairs
+        ),
+        scores=sweep_scores(),
+        pictures=tuple(replace(case, reference=None, note="worst dice: 0.31") for case in made.pictures[::2]),
+        quality=(),
+        similarity=(),
+        audit=(),
+        curves=(),
+    )
+
+
 @pytest.fixture
 def content() -> ReportContent:
     return build_content()
+
+
+@pytest.fixture
+def sweep() -> ReportContent:
+    return build_sweep()
+
+
+@pytest.fixture(scope="session")
+def swept_page() -> str:
+    """The page of the study that varies the labelled target cases."""
+    return render(build_sweep())
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ import pytest
 from medgan.errors import WriteError
 from medgan.reports import plots
 from medgan.reports.content import ClassCounts, CurveSet, ReportContent
+from medgan.reports.forest import forest, is_drawable
+from medgan.reports.sweep import score_by_cases, spread
 
 NAN = math.nan
 
@@ -20,7 +22,7 @@ def texts(svg: str) -> list[str]:
 
 def test_forest_labels_every_row_with_its_numbers_and_n(content: ReportContent) -> None:
     rows = [row for row in content.comparisons if row.metric == "Dice"]
-    svg = plots.forest(rows, confidence=0.95, prefix="f1")
+    svg = forest(rows, confidence=0.95, prefix="f1")
     said = texts(svg)
     assert "+0.031 (+0.012 to +0.050)" in said
     assert sum(text.startswith("n = 41") for text in said) == len(rows)
@@ -31,7 +33,7 @@ def test_forest_labels_every_row_with_its_numbers_and_n(content: ReportContent) 
 
 
 def test_forest_turns_its_sides_where_lower_is_better(make_primary) -> None:
-    said = texts(plots.forest([make_primary(higher_is_better=False, margin=NAN)], confidence=0.9, prefix="f1"))
+    said = texts(forest([make_primary(higher_is_better=False, margin=NAN)], confidence=0.9, prefix="f1"))
     assert "← better" in said
     assert any("90% interval" in text for text in said)
 
@@ -39,9 +41,49 @@ def test_forest_turns_its_sides_where_lower_is_better(make_primary) -> None:
 def test_score_by_cases_tells_arms_and_n(content: ReportContent) -> None:
     rows = [row for row in content.scores if row.target_cases is not None]
     rows[0] = replace(rows[0], value=NAN, low=NAN, high=NAN)
-    said = texts(plots.score_by_cases(rows, confidence=0.95, prefix="f1"))
+    said = texts(score_by_cases(rows, confidence=0.95, prefix="f1"))
     assert {"target-only", "+translated (CycleGAN)", "+translated (CUT)"} <= set(said)
     assert said.count("(n = 41)") == 3
+
+
+def test_score_by_cases_puts_all_cases_last_and_names_undefined_arms(sweep: ReportContent) -> None:
+    rows = [row for row in sweep.scores if row.metric == "dice"]
+    rows = [replace(row, value=NAN, low=NAN, high=NAN) if row.arm == "transfer" else row for row in rows]
+    said = texts(score_by_cases(rows[::-1], confidence=0.95, prefix="f1"))
+    assert said.index("20") < said.index("all")
+    assert "undefined: transfer" in said
+    assert {row.arm for row in rows} - set(said) == {"transfer"}
+
+
+def test_labels_are_spread_in_order_and_stay_inside() -> None:
+    wanted = np.array([0.98, 0.1, 0.97, 0.99, 0.11])
+    heights = spread(wanted, gap=0.15)
+    assert (np.diff(heights[np.argsort(wanted)]) >= 0.15 - 1e-12).all()
+    assert heights.min() >= 0
+    assert heights.max() <= 1
+    np.testing.assert_allclose(spread(np.array([0.9, 0.2]), gap=0.15), [0.9, 0.2])
+
+
+def test_forest_groups_rows_by_target_cases_in_order(sweep: ReportContent) -> None:
+    rows = [row for row in sweep.comparisons if row.metric == "dice"]
+    said = texts(forest(rows[::-1], confidence=0.95, prefix="f1"))
+    assert said.index("20 target cases") < said.index("all target cases")
+    assert sum(text == "n = 74" for text in said) == len(rows) == 26
+
+
+def test_forest_of_nothing_but_undefined_is_not_drawable(sweep: ReportContent, make_primary) -> None:
+    rows = [row for row in sweep.comparisons if row.metric == "specificity"]
+    assert not is_drawable(rows)
+    assert is_drawable([*rows, make_primary()])
+
+
+def test_each_line_of_a_label_is_a_text_of_its_own(make_primary) -> None:
+    """matplotlib's own line breaks are laid out by another font than the browser's."""
+    svg = forest([make_primary(arm="source images translated by a model with a name")], confidence=0.95, prefix="f1")
+    lines = re.findall(r'<text style="([^"]*)"[^>]*>(source images[^<]*|a name against[^<]*)</text>', svg)
+    assert len(lines) == 2
+    assert all("text-anchor: end" in style for style, _ in lines)
+    assert "DejaVu" not in svg
 
 
 def test_class_shares_show_counts(content: ReportContent) -> None:
@@ -64,4 +106,4 @@ def test_curves_stay_small_and_survive_what_is_not_finite() -> None:
 
 
 def test_letters_that_the_measuring_font_lacks_are_kept(make_primary) -> None:
-    assert "眼底" in plots.forest([make_primary(arm="眼底")], confidence=0.95, prefix="f1")
+    assert "眼底" in forest([make_primary(arm="眼底")], confidence=0.95, prefix="f1")

@@ -1,0 +1,101 @@
+"""One job in one process: what it needs, its lock, and its end with the process that launched it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from tiny_studies import clean_environment, lesion_study
+
+from medgan.errors import RunError
+from medgan.settings.study import read_study
+from medgan.stages.workspace import Workspace
+from medgan.training.lock import hold_lock, make_writable
+from medgan.workflow.job import LAUNCHER, lock_folder, run_job
+from medgan.workflow.launch import states
+from medgan.workflow.plan import plan_study
+
+
+@pytest.fixture
+def study(tmp_path):
+    return read_study(lesion_study(tmp_path, subjects=6))
+
+
+def test_a_job_waits_for_what_it_needs(study):
+    train = plan_study(study)[1]
+    with pytest.raises(RunError, match=r"J010.*prepare is not finished"):
+        run_job(study, train, report=print)
+    assert not Workspace(study.output).folder(train.id).exists()
+
+
+def test_a_job_is_run_once(study):
+    prepare, lines = plan_study(study)[0], []
+    assert run_job(study, prepare, report=lines.append)
+    mark = Workspace(study.output).folder("prepare") / "done.json"
+    before = mark.read_bytes()
+    assert not run_job(study, prepare, report=lines.append)
+    assert mark.read_bytes() == before
+    assert lines[-1] == "prepare: nothing to do"
+    assert "prepare: done" in lines[-2]
+
+
+def test_two_processes_do_not_run_one_job(study):
+    prepare = plan_study(study)[0]
+    folder = Workspace(study.output).folder("prepare")
+    folder.mkdir(parents=True)
+    (folder / "half.txt").write_text("of the other process, begun with other settings")
+    lock = lock_folder(study, prepare)
+    make_writable(lock)
+    with hold_lock(lock):
+        assert states(study)[0][1] == "running"
+        with pytest.raises(RunError, match=r"J001"):
+            run_job(study, prepare, report=print)
+    assert (folder / "half.txt").exists(), "a running job's folder was taken away"
+    assert states(study)[0][1] == "begun"
+
+
+def test_a_failed_job_leaves_no_mark_and_no_lock(study):
+    next((study.data_root / "clinical").glob("*.png")).write_bytes(b"no picture")
+    prepare = plan_study(study)[0]
+    with pytest.raises(Exception, match=r"\[R\d{3}\]"):
+        run_job(study, prepare, report=print)
+    assert Workspace(study.output).done("prepare") is None
+    assert states(study)[0][1] == "begun"
+
+
+@pytest.mark.multiprocess
+class TestLauncher:
+    CODE = "import time, medgan.workflow.job as job; job.end_with_launcher(); time.sleep({seconds}); print('on')"
+
+    def job(self, launcher, *, seconds=30.0):
+        environment = clean_environment() | ({LAUNCHER: launcher} if launcher else {})
+        return subprocess.Popen(
+            [sys.executable, "-c", self.CODE.format(seconds=seconds)], env=environment, stdout=subprocess.PIPE
+        )
+
+    def test_a_job_ends_with_its_launcher(self):
+        launcher = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        job = self.job(f"{socket.gethostname()}:{launcher.pid}")
+        try:
+            time.sleep(0.5)
+            assert job.poll() is None
+            launcher.kill()
+            launcher.wait()
+            began = time.monotonic()
+            assert job.wait(timeout=20) == 70
+            assert time.monotonic() - began < 10
+        finally:
+            for process in (launcher, job):
+                process.kill()
+                process.wait()
+            job.stdout.close()
+
+    @pytest.mark.parametrize("launcher", [None, f"elsewhere-{socket.gethostname()}:1", f"{socket.gethostname()}:self"])
+    def test_a_job_by_hand_or_on_another_host_goes_on(self, launcher):
+        if launcher and launcher.endswith("self"):
+            launcher = f"{socket.gethostname()}:{os.getpid()}"
+        job = self.job(launcher, seconds=1.2)
+        out, _ = job.communicate(timeout=30)
+        assert (job.returncode, out.strip()) == (0, b"on")
