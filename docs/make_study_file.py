@@ -60,7 +60,7 @@ MEANINGS = {
     "Preparation.preset": "`fundus` crops to the field of view; `photograph` keeps the whole picture; `mr` scales each "
     "volume by percentiles of its own foreground; `ct` uses one window in HU",
     "Task.label": "what is learnt: the mask, or the manifest's column `grade` or `quality`",
-    "Task.mask_values": "value in the mask file of class 1, 2, ...; every other value is background",
+    "Task.mask_values": "value in the mask file of class 1, 2, ...; 0 is the background",
     "Task.arms": "ways of training that are compared, see below",
     "Task.metrics": "names of metrics, each scored and compared; `dice` and `jaccard` for masks, else "
     "`kappa_quadratic` and `accuracy`, where none is named",

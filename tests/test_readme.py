@@ -43,7 +43,7 @@ def command_lines() -> list[str]:
 def table_after(heading: str) -> list[str]:
     """First column of the first table below a heading, without backticks."""
     section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE)
+    return re.findall(r"^\| `([a-z0-9_]+)` \|", section, re.MULTILINE)
 
 
 @pytest.mark.parametrize("line", command_lines())

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,11 @@ class DownstreamTask(Learner):
         super().__init__()
         self.recipe, self.classes = recipe, classes
         self.network = network
+
+    @classmethod
+    def blank(cls, recipe: TaskRecipe, *, channels: int, classes: int) -> Self:
+        """The learner of a recipe, to put a run's weights in; nothing is read from elsewhere."""
+        return cls(recipe, channels=channels, classes=classes)  # type: ignore[call-arg]
 
     def optimizer(self, group: str) -> OptimizerSettings:
         """Adam as the recipe says."""

@@ -44,6 +44,7 @@ class Classifier(DownstreamTask):
         recipe: Settings.
         channels: Channels of the images, neighbours counted.
         classes: Number of classes.
+        load_pretrained: Whether to start from the recipe's pretrained weights; not needed where a run's are put in.
 
     Raises:
         SettingsError: S040, if pretrained weights are wanted and not installed.
@@ -54,12 +55,19 @@ class Classifier(DownstreamTask):
     size_multiple = 32
     class_weights: Tensor
 
-    def __init__(self, recipe: ClassifierRecipe, *, channels: int, classes: int) -> None:
-        network = EfficientNet(channels, classes, pretrained=recipe.pretrained, dropout=recipe.dropout)
+    def __init__(self, recipe: ClassifierRecipe, *, channels: int, classes: int, load_pretrained: bool = True) -> None:
+        network = EfficientNet(
+            channels, classes, pretrained=recipe.pretrained, dropout=recipe.dropout, load=load_pretrained
+        )
         super().__init__(recipe, network=network, classes=classes)
         self.recipe: ClassifierRecipe = recipe
         self.register_buffer("class_weights", torch.ones(classes))
         self.register_buffer("is_balanced", torch.tensor(recipe.class_weights == "none"))
+
+    @classmethod
+    def blank(cls, recipe: TaskRecipe, *, channels: int, classes: int) -> Self:
+        """The classifier of a recipe, without its pretrained weights."""
+        return cls(ClassifierRecipe.model_validate(recipe), channels=channels, classes=classes, load_pretrained=False)
 
     def balance(self, shares: Sequence[float]) -> None:
         """Weigh each class by the inverse of its share; a class that does not occur gets no weight.

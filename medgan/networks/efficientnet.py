@@ -40,6 +40,7 @@ class EfficientNet(nn.Module):
         pretrained: ``"efficientnet-lite0"`` starts from ImageNet weights, without squeeze-and-excitation and with
             ReLU6. The classifier starts anew unless it is asked for with :func:`imagenet_lite0`.
         dropout: Share of the pooled features that is dropped in training.
+        load: Whether to load the pretrained weights; without, only their architecture is built, for weights of a run.
 
     Raises:
         SettingsError: S040, if the package that carries the weights is not installed.
@@ -51,7 +52,13 @@ class EfficientNet(nn.Module):
     size_multiple = 32
 
     def __init__(
-        self, channels: int, classes: int, *, pretrained: Pretrained | None = None, dropout: float = 0.2
+        self,
+        channels: int,
+        classes: int,
+        *,
+        pretrained: Pretrained | None = None,
+        dropout: float = 0.2,
+        load: bool = True,
     ) -> None:
         super().__init__()
         from monai.networks.nets.efficientnet import EfficientNet as MonaiEfficientNet
@@ -66,6 +73,7 @@ class EfficientNet(nn.Module):
         )
         if self.is_lite:
             _use_relu6(self.network)
+        if self.is_lite and load:
             _take(self.network, lite0_tensors(), channels=channels, classes=classes)
 
     def forward(self, image: Tensor) -> Tensor:

@@ -13,7 +13,10 @@ class Recipe(Settings):
     total_steps: int = Field(default=100_000, ge=0, description="Optimizer steps of each group")
     batch_size: int = Field(default=1, ge=1)
     crop_px: int | None = Field(
-        default=None, ge=16, description="Random square crop; none takes the whole padded image"
+        default=None,
+        ge=16,
+        description="Random square crop; none takes the whole padded image. Where shapes differ between the domains, "
+        "choose one that fits into all: padding would tell a discriminator the domain",
     )
     flips: tuple[Literal["horizontal", "vertical"], ...] = Field(
         default=(), description="Random flips; off where laterality matters"

@@ -262,11 +262,12 @@ def _check_primary(study: Study) -> None:
         compared = {arm.name for arm in task.arms} - {task.baseline} | set(task.tested_on) - {IDENTITY}
         fits = len(parts) in {3, 4} and parts[1] in compared and parts[2] in (task.metrics or (parts[2],))
         fits = fits and (len(parts) == 3 or parts[3] in map(str, task.target_cases))
+        fits = fits and not (parts[1] in task.tested_on and any(arm.name == parts[1] for arm in task.arms))
     else:
         compared = {plan.name for plan in study.translators} - {IDENTITY}
         fits = len(parts) == 3 and parts[0] == SIMILARITY and parts[1] in compared and parts[2] in study.similarity
     if not fits:
-        raise ValueError(f"primary: {study.primary!r} names no comparison of the study")
+        raise ValueError(f"primary: {study.primary!r} names no comparison of the study, or two")
 
 
 def _all_keys(model: type[BaseModel]) -> set[str]:

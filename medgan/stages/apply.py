@@ -1,8 +1,10 @@
 """Finished runs applied to manifests they have never seen: scores of a model, likeness of translated images."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from medgan.errors import ManifestError
 from medgan.manifests.manifest import read_manifest
 from medgan.metrics.catalogue import metrics_of
 from medgan.metrics.interval import Estimate, mean_estimate
@@ -21,10 +23,21 @@ def score_new(run: Path, manifest: Path, data_root: Path, out: Path, progress: P
 
     Yields:
         A line per metric: value, interval, subjects, method.
+
+    Raises:
+        CheckpointError: If the run is no downstream run.
+        ManifestError: M045 or M046, if no case has the label.
     """
     model = open_model(run)
     cases = read_manifest(manifest, root=data_root)
-    chosen = type(cases)(cases=tuple(labelled(cases, model.task)), root=cases.root)
+    chosen = replace(cases, cases=tuple(labelled(cases, model.task)))
+    if not len(chosen):
+        raise ManifestError(
+            "M045" if model.task.label == "mask" else "M046",
+            f"no case has a {model.task.label}, which the model is scored by",
+            where=manifest.name,
+            remedy="fill it in",
+        )
     rows = score_manifest(
         model, chosen, place=JobArguments(arm=run.name), tested_on="target", doing="scoring", progress=progress
     )

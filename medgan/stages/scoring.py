@@ -54,9 +54,7 @@ def open_model(run: Path | str, *, device: DeviceName = "auto") -> TrainedModel:
     task = Task.model_validate(context["task"])
     learner_type = discover.load("medgan.downstream", task.task).task
     recipe = learner_type.recipe_type.model_validate(info.identity.recipe)
-    if "pretrained" in learner_type.recipe_type.model_fields:
-        recipe = recipe.model_copy(update={"pretrained": None})  # its weights come from the run
-    learner = learner_type(recipe, channels=shape["channels"], classes=task.classes)
+    learner = learner_type.blank(recipe, channels=shape["channels"], classes=task.classes)
     load_weights(learner, tensors)
     where = pick_device(device)
     return TrainedModel(learner.eval().to(where), task, Preparation.model_validate(context["preparation"]), where)
