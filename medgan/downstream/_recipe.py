@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from medgan.discover import names
-from medgan.settings.base import Settings
+from medgan.settings.base import Odd, Settings
+from medgan.transforms.augment import build
 
 
 def _by_name(value: object) -> object:
@@ -18,6 +19,7 @@ def _known(value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     unknown = [name for name in value if name not in choices]
     if unknown:
         raise ValueError(f"no augmentation named {unknown[0]!r}; there are {', '.join(choices)}")
+    build(value)  # refuses settings that an augmentation does not know
     return value
 
 
@@ -30,7 +32,7 @@ class TaskRecipe(Settings):
     total_steps: int = Field(default=2_000, ge=0, description="Optimizer steps; every arm takes the same number")
     batch_size: int = Field(default=8, ge=1)
     crop_px: int | None = Field(default=None, ge=16, description="Random square crop; none takes the whole image")
-    neighbours: int = Field(default=1, ge=1, description="2.5D: slices in the channels, odd; 1 is plain 2D")
+    neighbours: Odd = Field(default=1, ge=1, description="2.5D: slices in the channels, odd; 1 is plain 2D")
     learning_rate: float = Field(default=1e-3, gt=0)
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = Field(default=0.0, ge=0)

@@ -91,3 +91,11 @@ def reorient(
     moved = np.moveaxis(nib.orientations.apply_orientation(np.moveaxis(array, 0, -1), change), -1, 0)
     affine = geometry.affine @ nib.orientations.inv_ornt_aff(change, array.shape[1:])
     return np.ascontiguousarray(moved), Geometry(affine)
+
+
+def same_place(first: Geometry, second: Geometry, *, tolerance: float = 0.1) -> bool:
+    """Whether two grids of one shape lie in the same place: origin to a tenth of a voxel, axes to a hundredth."""
+    smallest = min(first.spacing_mm)
+    shift = np.abs(first.affine[:3, 3] - second.affine[:3, 3]).max()
+    turn = np.abs(first.affine[:3, :3] - second.affine[:3, :3]).max()
+    return bool(shift <= tolerance * smallest and turn <= 0.01 * smallest)

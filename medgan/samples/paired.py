@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from medgan.errors import GeometryError, ManifestError
+from medgan.imaging.geometry import same_place
 from medgan.samples.entries import check_alike, entries_of, stack_of
 from medgan.samples.prepared import PreparedCase
 from medgan.samples.sampler import Sampler
@@ -86,7 +87,7 @@ def match_pairs(a: Sequence[PreparedCase], b: Sequence[PreparedCase]) -> list[tu
 
     Raises:
         ManifestError: M010, if a case has no pair_id, no partner or several.
-        GeometryError: G003, if partners differ in their prepared shape.
+        GeometryError: G003, if partners differ in their prepared shape; G004, in where they lie.
     """
     by_id = [_by_pair_id(side) for side in (a, b)]
     alone = sorted(by_id[0].keys() ^ by_id[1].keys())
@@ -110,6 +111,14 @@ def match_pairs(a: Sequence[PreparedCase], b: Sequence[PreparedCase]) -> list[tu
                 got=str(other.shape),
                 expected=str(one.shape),
                 remedy="register the pair on one grid before the study",
+            )
+        grids = one.trace.prepared_geometry, other.trace.prepared_geometry
+        if grids[0] is not None and grids[1] is not None and not same_place(grids[0], grids[1]):
+            raise GeometryError(
+                "G004",
+                "the two volumes of a pair lie on different grids",
+                where=f"cases {one.case.case_id} and {other.case.case_id}",
+                remedy="resample one onto the other's grid before the study",
             )
     return pairs
 

@@ -1,9 +1,21 @@
 """Settings that refuse what they do not know."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 class Settings(BaseModel):
-    """Frozen settings; an unknown key is an error. A number may be written as text, for YAML reads ``1e-3`` so."""
+    """Frozen settings; an unknown key is an error, a wrong type is not coerced from text."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError("is not odd")
+    return value
+
+
+Odd = Annotated[int, AfterValidator(_odd)]
+"""A whole number with a middle, such as of slices."""

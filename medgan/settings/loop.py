@@ -10,7 +10,15 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
 
 _FREE_TO_CHANGE = frozenset(
-    {"device", "threads", "checkpoint_every_steps", "checkpoint_every_seconds", "keep_checkpoints", "tensorboard"}
+    {
+        "device",
+        "threads",
+        "checkpoint_every_steps",
+        "checkpoint_every_seconds",
+        "keep_checkpoints",
+        "preview_every",
+        "tensorboard",
+    }
 )
 
 

@@ -1,8 +1,8 @@
 """How the images of a study are prepared, by modality."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from medgan.settings.base import Settings
 
@@ -28,3 +28,19 @@ class Preparation(Settings):
         description="MR: percentiles of the foreground that map to -1 and 1; what lies above is clipped and counted",
     )
     max_megapixels: float = Field(default=50.0, gt=0, description="Photographs larger than this are refused")
+
+    @model_validator(mode="after")
+    def _ranges_fit(self) -> Self:
+        low, high = self.percentiles
+        if not 0 <= low < high <= 100:
+            raise ValueError(f"percentiles: {self.percentiles} are not two rising numbers from 0 to 100")
+        if not self.window_hu[0] < self.window_hu[1]:
+            raise ValueError(f"window_hu: {self.window_hu} does not rise")
+        if self.spacing_mm is not None and min(self.spacing_mm) <= 0:
+            raise ValueError(f"spacing_mm: {self.spacing_mm} is not positive")
+        return self
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether images are volumes in space."""
+        return self.preset in {"mr", "ct"}

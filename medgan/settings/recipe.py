@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from medgan.settings.base import Settings
+from medgan.settings.base import Odd, Settings
 
 
 class Recipe(Settings):
@@ -27,7 +27,7 @@ class Recipe(Settings):
     ema_decay: float | None = Field(
         default=None, gt=0, lt=1, description="Average the generators' weights; translation then uses the average"
     )
-    neighbours: int = Field(default=1, ge=1, description="2.5D: slices in the channels, odd; 1 is plain 2D")
+    neighbours: Odd = Field(default=1, ge=1, description="2.5D: slices in the channels, odd; 1 is plain 2D")
 
     @classmethod
     def tiny(cls) -> Self:

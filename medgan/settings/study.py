@@ -1,6 +1,7 @@
 """A study file: which images, which translators, which downstream tasks, and what is compared."""
 
 import difflib
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -105,7 +106,7 @@ class Study(Settings):
     margin: float | None = Field(
         default=None, gt=0, description="differences of the primary metric smaller than this do not matter"
     )
-    folds: int = Field(default=5, ge=2)
+    folds: int = Field(default=5, ge=1)
     run_folds: tuple[int, ...] | None = Field(
         default=None, min_length=1, description="folds that are run; all by default"
     )
@@ -114,13 +115,15 @@ class Study(Settings):
     seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1)
     device: DeviceName = "auto"
     precision: PrecisionName = "auto"
-    threads: int = Field(default=1, ge=1, description="threads of one training job")
+    threads: int = Field(default=1, ge=1, description="threads of preparing and of training a translator")
     checkpoint_every_s: float = Field(default=120.0, gt=0)
     preview_every: int = Field(default=500, ge=1)
     allow_duplicates: bool = Field(
         default=False, description="let the same file stand under two subjects; recorded by `medgan check`"
     )
-    tensorboard: bool = Field(default=False, description="write TensorBoard files; needs the extra medgan[tensorboard]")
+    tensorboard: bool = Field(
+        default=False, description="translators write TensorBoard files; needs the extra medgan[tensorboard]"
+    )
     citations: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -136,6 +139,8 @@ class Study(Settings):
                 raise ValueError(f"translators: the name {plan.name!r} has a meaning of its own; choose another")
         for task in self.tasks:
             _check_task(task, known)
+            if task.task == "classification" and self.preparation.is_volume:
+                raise ValueError(f"tasks.{task.name}: classification takes photographs, not {self.preparation.preset}")
         for fold in self.run_folds or ():
             if not 0 <= fold < self.folds:
                 raise ValueError(f"run_folds: fold {fold} does not exist; there are {self.folds}, counted from 0")
@@ -227,7 +232,20 @@ def _refuse_twice(where: str, entries: Sequence[object]) -> None:
         raise ValueError(f"{where}: {twice[0]!r} stands twice")
 
 
+def _check_label(task: Task) -> None:
+    if (task.label == "mask") != (task.task == "segmentation"):
+        raise ValueError(f"tasks.{task.name}: {task.task} does not learn a {task.label}")
+    if 0 in task.mask_values:
+        raise ValueError(f"tasks.{task.name}.mask_values: 0 is the background")
+    if task.label == "mask" and len(task.mask_values) != task.classes - 1:
+        raise ValueError(
+            f"tasks.{task.name}.mask_values: {len(task.mask_values)} values for {task.classes} classes; "
+            "the background has none, every other class one"
+        )
+
+
 def _check_task(task: Task, known: set[str]) -> None:
+    _check_label(task)
     if task.name == SIMILARITY:
         raise ValueError(f"tasks: the name {SIMILARITY!r} has a meaning of its own; choose another")
     arms = [arm.name for arm in task.arms]
@@ -235,11 +253,6 @@ def _check_task(task: Task, known: set[str]) -> None:
     _refuse_twice(f"tasks.{task.name}.target_cases", task.target_cases)
     _refuse_twice(f"tasks.{task.name}.tested_on", task.tested_on)
     _refuse_twice(f"tasks.{task.name}.mask_values", task.mask_values)
-    if task.label == "mask" and len(task.mask_values) != task.classes - 1:
-        raise ValueError(
-            f"tasks.{task.name}.mask_values: {len(task.mask_values)} values for {task.classes} classes; "
-            "the background has none, every other class one"
-        )
     if task.baseline not in arms:
         raise ValueError(f"tasks.{task.name}.baseline: {task.baseline!r} is not one of the arms {', '.join(arms)}")
     baseline = next(arm for arm in task.arms if arm.name == task.baseline)
@@ -279,8 +292,10 @@ def _load_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise SettingsError("S000", "no such study file", where=str(path))
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+        # YAML would read JSON's 5e-05 as a text.
+        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise SettingsError("S001", "not a YAML file", where=path.name, got=str(error).replace("\n", " ")) from error
     if not isinstance(content, dict):
         raise SettingsError("S001", "not a mapping of settings", where=path.name, got=type(content).__name__)

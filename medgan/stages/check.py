@@ -4,14 +4,16 @@ from collections.abc import Iterator
 
 from medgan.errors import MedganError
 from medgan.imaging.read import read_image, read_label
-from medgan.manifests.checks import LabelNeed, Needs, check_folds, check_table
+from medgan.manifests.checks import check_folds, check_table
 from medgan.manifests.file_checks import files_of
 from medgan.manifests.findings import Finding, finding_of
 from medgan.manifests.manifest import Case, Manifest, parse_manifest
-from medgan.settings.study import Study, Task
+from medgan.settings.study import Study
 from medgan.stages.choices import wrong_choices
-from medgan.stages.prepare import study_folds, used_domains
+from medgan.stages.needs import domains_of, label_needs, needs_of, used_domains
+from medgan.stages.prepare import study_folds
 from medgan.stages.progress import Progress
+from medgan.stages.scoring import class_label
 from medgan.transforms.prepare import prepare
 
 
@@ -34,39 +36,13 @@ def check_study(study: Study, *, progress: Progress | None = None) -> list[Findi
     manifest = Manifest(cases=sound, root=study.data_root)
     try:
         folds = study_folds(study, manifest)
-        findings += [found for need in _label_needs(study) for found in check_folds(folds, manifest, need=need)]
+        findings += [found for need in label_needs(study) for found in check_folds(folds, manifest, need=need)]
     except MedganError as error:
         findings.append(finding_of(error))
     cases = [case for case in manifest if case.domain in used_domains(study)]
     for case in progress.over(cases, doing="reading cases") if progress else cases:
         findings.extend(_case(study, manifest, case))
     return _unique(findings)
-
-
-def needs_of(study: Study) -> Needs:
-    """What a study asks of its manifest."""
-    paired = study.similarity and study.reference_column is None
-    return Needs(
-        domains=tuple(sorted(used_domains(study))),
-        labels=tuple(_label_needs(study)),
-        masks=tuple(sorted({name for task in study.tasks if task.label == "mask" for name in _domains(study, task)})),
-        pairs=(study.direction.source, study.direction.target) if paired else None,
-        paths=(study.reference_column,) if study.reference_column else (),
-        folds=study.folds,
-        allow_duplicates=study.allow_duplicates,
-    )
-
-
-def _label_needs(study: Study) -> Iterator[LabelNeed]:
-    for task in study.tasks:
-        if task.label != "mask":
-            yield LabelNeed(column=task.label, classes=task.classes, domains=_domains(study, task))
-
-
-def _domains(study: Study, task: Task) -> tuple[str, ...]:
-    own = task.domains or (study.direction.target,)
-    reads_source = task.tested_on or any(arm.images for arm in task.arms)
-    return tuple(dict.fromkeys([*own, *([study.direction.source] if reads_source else [])]))
 
 
 def _case(study: Study, manifest: Manifest, case: Case) -> Iterator[Finding]:
@@ -77,7 +53,10 @@ def _case(study: Study, manifest: Manifest, case: Case) -> Iterator[Finding]:
         image = read_image(path, max_megapixels=study.preparation.max_megapixels)
         prepare(image, study.preparation)
         if mask is not None and mask.exists():
-            read_label(mask, like=image)
+            label = read_label(mask, like=image, max_megapixels=study.preparation.max_megapixels)
+            for task in study.tasks:
+                if task.label == "mask" and case.domain in domains_of(study, task):
+                    class_label(label, task.mask_values)
     except MedganError as error:
         yield _at(case, finding_of(error))
 

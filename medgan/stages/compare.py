@@ -159,7 +159,7 @@ def _comparisons(study: Study, sets: list[Sets], name: str, task: Task | None) -
         for arm, baseline in _pairs(study, one, task):
             if arm not in one.tables or baseline not in one.tables:
                 continue
-            margin = study.margin if name in (study.primary or "").split("/") else None
+            margin = study.margin if _has_margin(study, one.task, name) else None
             comparison = _compare(one, arm, baseline, name, margin, task.classes if task else 0)
             if comparison is not None:
                 trivial = _is_trivial(study, baseline, task)
@@ -203,12 +203,20 @@ def _is_trivial(study: Study, label: str, task: Task | None) -> bool:
     return plans.get(str(images)) in TRIVIAL_METHODS
 
 
+def _has_margin(study: Study, task: str, name: str) -> bool:
+    """Whether a metric of a task is the primary comparison's: the margin is declared for no other."""
+    parts = (study.primary or "").split("/")
+    return len(parts) >= 3 and (parts[0], parts[2]) == (task, name)
+
+
 def _is_primary(study: Study, sets: Sets, comparison: Comparison, task: Task | None) -> bool:
     base = IDENTITY if task is None else ("source" if sets.tested_on == "source" else task.baseline)
     if comparison.baseline != base:
         return False
     names = [sets.task, comparison.arm, comparison.metric]
-    return study.primary in {"/".join(names), "/".join([*names, sets.target_cases])}
+    # Without a number of target cases the last of the sweep is meant.
+    is_last = task is None or sets.target_cases == str(task.target_cases[-1])
+    return study.primary in {"/".join(names) if is_last else None, "/".join([*names, sets.target_cases])} - {None}
 
 
 def _compare(sets: Sets, arm: str, baseline: str, name: str, margin: float | None, classes: int) -> Comparison | None:

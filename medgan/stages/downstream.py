@@ -69,8 +69,7 @@ def train_arm(
     torch.manual_seed(seed_for(seed, "init", task.name))
     channels = used[0].pixels.shape[0] * recipe.neighbours
     learner = learner_type(recipe, channels=channels, classes=task.classes)
-    longest = max(max(case.pixels.shape[-2:]) for case in used)
-    size_px = recipe.crop_px or -(-longest // learner.size_multiple) * learner.size_multiple
+    size_px = recipe.crop_px or _longest(task, fold, materials, learner.size_multiple)
     draw = _draw(task, arm, own, extra, learner=learner, size_px=size_px, seed=seed)
     identity = Identity(
         method=task.task,
@@ -79,9 +78,7 @@ def train_arm(
         intensity={"images": contract(used)},
         data={"manifest": materials.manifest.digest},
         context={
-            "task": task.model_dump(
-                mode="json", include={"name", "task", "label", "classes", "mask_values", "metrics"}
-            ),
+            "task": task.model_dump(mode="json", include={"name", "task", "label", "classes", "mask_values"}),
             "arm": arm.model_dump(mode="json"),
             "preparation": study.preparation.model_dump(mode="json"),
             "cases": {"own": len(own), "extra": len(extra)},
@@ -107,6 +104,14 @@ def train_arm(
     )
     export_weights(folder)
     return open_model(folder, device=study.device)
+
+
+def _longest(task: Task, fold: int, materials: Materials, multiple: int) -> int:
+    """Longest side of the task's own and source training cases, so that all arms see samples of one size."""
+    domains = [*trained_domains(task, materials), materials.study.direction.source]
+    cases = labelled(materials.cases(domains, materials.folds.train(fold)), task)
+    longest = max(max(case.shape[-2:]) for case in materials.prepared(cases))
+    return -(-longest // multiple) * multiple
 
 
 def trained_domains(task: Task, materials: Materials) -> tuple[str, ...]:
@@ -180,7 +185,7 @@ def _draw(
         _balance(learner, both)
         return lambda step: both.draw(step, recipe.batch_size)
     first, then = samples([extra], [1.0]), samples([own], [1.0])
-    _balance(learner, then)
+    _balance(learner, samples([extra, own], [arm.fraction, 1.0 - arm.fraction]))
     switch = round(arm.fraction * recipe.total_steps)
     return lambda step: (first if step < switch else then).draw(step, recipe.batch_size)
 

@@ -1,11 +1,10 @@
 """Exhibits: which cases a report shows before and after, and their pictures."""
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from medgan.errors import ManifestError
 from medgan.imaging.image import Image
 from medgan.imaging.intensity import Window
 from medgan.imaging.read import read_image, read_label
@@ -16,7 +15,6 @@ from medgan.settings.study import Study
 from medgan.stages.compare import TRIVIAL_METHODS, higher_is_better
 from medgan.stages.materials import Materials
 from medgan.stages.measure import SIMILARITY, find_pairs
-from medgan.stages.scoring import class_label
 from medgan.stages.trained import open_run
 from medgan.stages.workspace import Workspace, train_job
 from medgan.transforms.prepare import Prepared, prepare
@@ -76,13 +74,14 @@ class _Drawer:
         self._folder = Workspace(study.output).folder(f"fold{fold}/seed{seed}/translate/{translator}")
         self._window = open_run(study.output / train_job(translator, fold, seed), device="cpu").windows
         self._translated = materials.translated(translator, fold, seed)
+        self._cap = study.preparation.max_megapixels
 
     def __call__(self, original: Case, translated: Case, *, note: str, worst: bool) -> BeforeAfter:
-        source = read_image(self._materials.manifest.image_path(original))
+        source = read_image(self._materials.manifest.image_path(original), max_megapixels=self._cap)
         prepared = prepare(source, self._study.preparation)
         label = self._label(original, source)
         index = _slice(source, label)
-        output = read_image(self._translated.image_path(translated))
+        output = read_image(self._translated.image_path(translated), max_megapixels=self._cap)
         reference = self._reference(translated)
         return BeforeAfter(
             case_id=original.case_id,
@@ -99,12 +98,9 @@ class _Drawer:
 
     def _label(self, case: Case, image: Image) -> npt.NDArray[np.int64] | None:
         path = self._materials.manifest.mask_path(case)
-        values = next((task.mask_values for task in self._study.tasks if task.label == "mask"), (255,))
         if path is None:
             return None
-        label = read_label(path, like=image)
-        found = class_label(label, values)
-        return found if found.any() else (label != 0).astype(np.int64)
+        return read_label(path, like=image, max_megapixels=self._cap).astype(np.int64)
 
     def _target_window(self, prepared: Prepared) -> Window:
         own = prepared.trace.window
@@ -114,8 +110,11 @@ class _Drawer:
         if not self._study.similarity:
             return None
         one = type(self._translated)(cases=(translated,), root=self._translated.root)
-        pair = find_pairs(one, self._materials.manifest, column=self._study.reference_column)[0]
-        image = read_image(Path(pair.reference))
+        try:
+            pair = find_pairs(one, self._materials.manifest, column=self._study.reference_column)[0]
+        except ManifestError:
+            return None  # a case without a true image
+        image = read_image(pair.reference, max_megapixels=self._cap)
         return image, prepare(image, self._study.preparation).trace.window
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 
+from medgan.errors import TrainingError
 from medgan.manifests.manifest import Case, Manifest, read_manifest
 from medgan.manifests.split import Folds, read_folds
 from medgan.samples.store import PreparedCase, PreparedStore
@@ -54,9 +55,21 @@ def labelled(cases: Iterable[Case], task: Task) -> list[Case]:
 
 
 def limited(cases: list[Case], count: str, *, seed: int) -> list[Case]:
-    """The first ``count`` cases, whole subjects in an order drawn from the seed; a larger count holds the smaller."""
+    """The first ``count`` cases, whole subjects in an order drawn from the seed; a larger count holds the smaller.
+
+    Raises:
+        TrainingError: T012, if there are not so many.
+    """
     if count == "all":
         return cases
+    if len(cases) < int(count):
+        raise TrainingError(
+            "T012",
+            "too few labelled target cases in the training part of the fold",
+            got=str(len(cases)),
+            expected=f"target_cases: {count}",
+            remedy="take a smaller number, or all",
+        )
     subjects = sorted({case.subject_id for case in cases})
     Random(seed).shuffle(subjects)  # noqa: S311
     place = {subject: index for index, subject in enumerate(subjects)}

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from medgan.errors import ManifestError
+from medgan.errors import GeometryError, ManifestError
+from medgan.imaging.geometry import reorient, same_place
 from medgan.imaging.image import Image
 from medgan.imaging.intensity import Window
 from medgan.imaging.read import read_image
@@ -116,11 +117,40 @@ def compare_pair(
     reference = read_image(pair.reference, max_megapixels=preparation.max_megapixels)
     prepared = prepare(reference, preparation)
     field = restore_label(prepared.field.astype(np.uint8), prepared.trace).astype(bool)
+    reference, field = same_grid(reference, field, like=translated, where=f"case {pair.case.case_id}")
     own = prepared.trace.window
     output_window = own if own.unit == "level" else window
     pixels = unit_scale(reference, own), unit_scale(translated, output_window)
     for name in names:
         yield name, _score(name, *pixels, mask=field)
+
+
+def same_grid(
+    image: Image, field: npt.NDArray[np.bool_], *, like: Image, where: str
+) -> tuple[Image, npt.NDArray[np.bool_]]:
+    """An image and its field with the axes of another, whose grid must be the same.
+
+    Raises:
+        GeometryError: G003, if the shapes differ; G004, if the grids lie elsewhere.
+    """
+    if image.geometry is not None and like.geometry is not None:
+        codes = like.geometry.axis_codes
+        turned, geometry = reorient(image.pixels, image.geometry, axis_codes=codes)
+        field = reorient(field[None], image.geometry, axis_codes=codes)[0][0].astype(bool)
+        image = replace(image, pixels=turned, geometry=geometry)
+        if image.pixels.shape == like.pixels.shape and not same_place(geometry, like.geometry):
+            raise GeometryError(
+                "G004", "the true image lies on another grid", where=where, remedy="resample one of them"
+            )
+    if image.pixels.shape != like.pixels.shape:
+        raise GeometryError(
+            "G003",
+            "the true image has another shape",
+            where=where,
+            got=str(image.pixels.shape),
+            expected=str(like.pixels.shape),
+        )
+    return image, field
 
 
 def unit_scale(image: Image, window: Window) -> npt.NDArray[np.float32]:

@@ -1,8 +1,12 @@
 """Prepare: check the manifest, split it by subject, and fill the prepared store."""
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
+from medgan.errors import ManifestError
+from medgan.manifests.checks import check_table
 from medgan.manifests.manifest import Case, Manifest, read_manifest
 from medgan.manifests.split import Folds, given_folds, make_folds, write_folds
 from medgan.manifests.table import replace_text
@@ -10,6 +14,7 @@ from medgan.samples.store import PreparedStore
 from medgan.settings.study import Study
 from medgan.stages.arguments import JobArguments
 from medgan.stages.choices import wrong_choices
+from medgan.stages.needs import needs_of, used_domains
 from medgan.stages.progress import Progress
 from medgan.stages.workspace import Workspace
 
@@ -22,9 +27,13 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
 
     Raises:
         MedganError: The first wrong choice of the study, since all that follows would end in it.
+        ManifestError: The first error of the manifest, such as the same file under two subjects.
     """
     for error in wrong_choices(study):
         raise error
+    for found in check_table(study.manifest, root=study.data_root, needs=needs_of(study)):
+        if found.severity == "error":
+            raise ManifestError(found.code, found.message, where=found.where, remedy=found.remedy)
     manifest = read_manifest(study.manifest, root=study.data_root)
     folds = study_folds(study, manifest)
     splits = folder / "splits.csv"
@@ -42,6 +51,8 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
             domain: len({case.subject_id for case in cases if case.domain == domain})
             for domain in sorted(used_domains(study))
         },
+        # Another image or mask under the same name is another result, and makes all that was made from it stale.
+        "contents": hashlib.sha256("".join(case.key for case in prepared).encode()).hexdigest(),
         "losses": _losses([loss for case in prepared for loss in case.trace.losses]),
     }
     replace_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
@@ -54,8 +65,17 @@ def study_folds(study: Study, manifest: Manifest) -> Folds:
     Raises:
         ManifestError: M020 or M021, if the manifest's do not fit the study; M022, if there are too few subjects.
     """
+    manifest = replace(manifest, cases=tuple(case for case in manifest if case.domain in used_domains(study)))
     if any(case.split is not None for case in manifest):
         given = given_folds(manifest)
+        if study.run_folds is None and len(given) != study.folds:
+            raise ManifestError(
+                "M021",
+                "the manifest gives another number of folds than the study names",
+                got=str(len(given)),
+                expected=f"folds: {study.folds}",
+                remedy=f"set folds: {len(given)}, or say with run_folds which are run",
+            )
         for fold in study.folds_to_run:
             given.test(fold)  # refuses one that the manifest does not give
         return given
@@ -66,11 +86,6 @@ def study_folds(study: Study, manifest: Manifest) -> Folds:
         seed=study.split_seed,
         stratify=None if key == "none" else lambda case: _stratum(case, key),
     )
-
-
-def used_domains(study: Study) -> set[str]:
-    """Domains that the study reads."""
-    return {study.direction.source, study.direction.target, *(name for task in study.tasks for name in task.domains)}
 
 
 def _stratum(case: Case, key: str) -> str:

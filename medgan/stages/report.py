@@ -37,12 +37,13 @@ from medgan.reports.rows import ClassCounts
 from medgan.settings.study import Study, Task
 from medgan.stages.arguments import JobArguments
 from medgan.stages.compare import TRIVIAL_METHODS, Compared, Scored, summarise
+from medgan.stages.downstream import read_task_recipe
 from medgan.stages.exhibits import PICTURE_SEED, before_after
 from medgan.stages.materials import Materials, open_materials, used_translators
 from medgan.stages.measure import SIMILARITY
 from medgan.stages.progress import Progress
 from medgan.stages.rows import read_rows
-from medgan.stages.workspace import train_job
+from medgan.stages.workspace import arm_job, judge_job, measure_job, train_job
 from medgan.training.device import pick_device, pick_precision
 from medgan.training.log import read_log
 
@@ -81,10 +82,17 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
 
 
 def row_files(study: Study) -> list[Path]:
-    """Every ``rows.csv`` of the study's folds and seeds."""
-    places = [study.output / f"fold{fold}" / f"seed{seed}" for fold in study.folds_to_run for seed in study.seeds]
-    found = [path for place in places for path in sorted(place.rglob("rows.csv"))]
-    return [path for path in found if (path.parent / "done.json").exists()]
+    """``rows.csv`` of every job that the study has now; what an earlier version of it left is not among them."""
+    jobs = []
+    for fold in study.folds_to_run:
+        for seed in study.seeds:
+            for task in study.tasks:
+                for count in task.target_cases:
+                    arms = [arm.name for arm in task.arms if task.trains(arm, count)]
+                    jobs += [arm_job(task.name, count, name, fold, seed) for name in arms]
+                    jobs += [judge_job(task.name, count, fold, seed)] if task.tested_on else []
+            jobs += [measure_job(fold, seed)] if study.similarity else []
+    return [study.output / job / "rows.csv" for job in jobs]
 
 
 def score_rows(scored: Iterable[Scored]) -> list[ScoreRow]:
@@ -163,7 +171,9 @@ def _shifts(study: Study, rows: pd.DataFrame) -> Iterable[QualityShift]:
     """How a classifier's answers on the source images move with translation."""
     for task in study.tasks:
         own = rows[(rows.task == task.name) & (rows.metric == "predicted") & (rows.arm == task.baseline)]
-        inputs = own[own.tested_on != "target"]
+        # One model's answers: seeds and the sweep would count every image more than once.
+        one_model = (own.seed == study.seeds[0]) & (own.target_cases == str(task.target_cases[-1]))
+        inputs = own[one_model & (own.tested_on != "target")]
         if task.label == "mask" or inputs.empty:
             continue
         sets = [
@@ -228,7 +238,7 @@ def _experiment(study: Study, materials: Materials, rows: pd.DataFrame) -> Exper
         split=f"{study.folds} folds by subject, stratified by {study.stratify}; {planned} fold-seed pairs were run",
         arms=tuple(
             ArmPlan(
-                name=f"{task.name}: {arm.name}", steps=int(task.recipe.get("total_steps", 0)), trained_on=trained_on
+                name=f"{task.name}: {arm.name}", steps=int(read_task_recipe(task).total_steps), trained_on=trained_on
             )
             for task in study.tasks
             for arm in task.arms
@@ -269,7 +279,8 @@ def _provenance(study: Study) -> Provenance:
     device = pick_device(study.device)
     return Provenance(
         date=time.strftime("%Y-%m-%d %H:%M"),
-        command=shlex.join(["medgan", *sys.argv[1:]]),
+        # Folder names may tell who the patients are.
+        command=shlex.join(["medgan", *(Path(word).name for word in sys.argv[1:])]),
         device=f"{device.type} ({platform.processor() or platform.machine()})",
         precision=pick_precision(study.precision, device),
         versions=tuple(Fact(name, version(name)) for name in PACKAGES),

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from medgan import discover
-from medgan.errors import CheckpointError
+from medgan.errors import CheckpointError, ManifestError
 from medgan.imaging.image import Image
 from medgan.imaging.read import read_image, read_label
 from medgan.imaging.slices import crop_back, fit_square, neighbour_stack, pad_to_multiple
@@ -116,7 +116,20 @@ def predict_classes(model: TrainedModel, prepared: Prepared) -> npt.NDArray[np.f
 
 
 def class_label(raw: npt.NDArray[Any], values: tuple[int, ...]) -> npt.NDArray[np.int64]:
-    """Map a mask file's values to classes 1, 2, ...; everything else is background."""
+    """Map a mask file's values to classes 1, 2, ...; 0 is the background.
+
+    Raises:
+        ManifestError: M042, if a value is not among those that the task names.
+    """
+    unknown = sorted(set(np.unique(raw).tolist()) - {0, *values})
+    if unknown:
+        raise ManifestError(
+            "M042",
+            "the mask holds values that the task does not name",
+            got=", ".join(map(str, unknown[:10])),
+            expected=f"0 and {', '.join(map(str, values))}",
+            remedy="name them in mask_values, or correct the mask",
+        )
     label = np.zeros(raw.shape, dtype=np.int64)
     for index, value in enumerate(values, start=1):
         label[raw == value] = index
@@ -129,7 +142,9 @@ def _segmentation(
     mask_path = manifest.mask_path(case)
     if mask_path is None:
         raise AssertionError("cases without a mask are left out before")
-    reference = class_label(read_label(mask_path, like=image), model.task.mask_values)
+    reference = class_label(
+        read_label(mask_path, like=image, max_megapixels=model.preparation.max_megapixels), model.task.mask_values
+    )
     predicted = restore_label(predict_label(model, prepared), prepared.trace)
     for index in range(1, model.task.classes):
         suffix = "" if model.task.classes == 2 else f"_{index}"

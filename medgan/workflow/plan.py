@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from medgan.errors import MedganError
+from medgan.manifests.file_checks import files_of
+from medgan.manifests.manifest import parse_manifest
 from medgan.settings.study import IDENTITY, Arm, Study, Task, TranslatorPlan
 from medgan.stages.arguments import JobArguments
 from medgan.stages.materials import used_translators
@@ -53,7 +56,12 @@ def plan_study(study: Study) -> tuple[Job, ...]:
         stage="prepare",
         arguments=JobArguments(),
         needs=(),
-        settings=_common(study) | {"manifest": _file_digest(study.manifest)},
+        settings=_common(study)
+        | {
+            "manifest": _file_digest(study.manifest),
+            "files": _fingerprint(study),
+            "allow_duplicates": study.allow_duplicates,
+        },
         threads=study.threads,
     )
     jobs = [prepare]
@@ -98,7 +106,11 @@ def _fold_jobs(study: Study, fold: int, seed: int) -> list[Job]:
                 stage="measure",
                 arguments=JobArguments(fold=fold, seed=seed),
                 needs=tuple(translate_job(name, fold, seed) for name in names),
-                settings={"similarity": study.similarity, "translators": names},
+                settings={
+                    "similarity": study.similarity,
+                    "reference_column": study.reference_column,
+                    "translators": names,
+                },
             )
         )
     return jobs
@@ -181,3 +193,20 @@ def _common(study: Study) -> dict[str, Any]:
 
 def _file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
+
+
+def _fingerprint(study: Study) -> str:
+    """Digest of path, size and time of every file that the manifest names: it changes when an image is replaced."""
+    try:
+        cases, _ = parse_manifest(study.manifest)
+    except MedganError:
+        return "unreadable"  # the prepare job says what is wrong
+    columns = (study.reference_column,) if study.reference_column else ()
+    named = {name for case in cases for name in (case.image, case.mask, *(case.extra.get(c) for c in columns)) if name}
+    digest = hashlib.sha256(str(study.data_root).encode())
+    for name in sorted(named):
+        for path in files_of(study.data_root / name):
+            state = path.stat() if path.exists() else None
+            told = None if state is None else (state.st_size, state.st_mtime_ns)
+            digest.update(f"{path.relative_to(study.data_root)}\n{told}\n".encode())
+    return digest.hexdigest()

@@ -12,13 +12,14 @@ from tiny_studies import clean_environment
 ROOT = Path(__file__).parents[2]
 
 TOY = '''\
-"""Toy: every pixel goes through one small linear map, fitted on pairs."""
+"""Toy: every pixel goes through one small map, fitted on pairs."""
 
 from collections.abc import Iterator
 from typing import ClassVar, Self
 
 from torch import Tensor, nn
 
+from medgan.errors import SettingsError
 from medgan.losses.reconstruction import l1
 from medgan.settings.recipe import Recipe
 from medgan.training.learner import Batch, Turn
@@ -37,9 +38,9 @@ class ToyRecipe(Recipe):
 
 
 class Toy(Translator):
-    """A linear map of the channels, and tanh."""
+    """Two layers that see one pixel at a time."""
 
-    summary = "A linear map of grey values"
+    summary = "A map of grey values"
     paper = "Nobody, never"
     needs_pairs = True
     recipe_type = ToyRecipe
@@ -47,7 +48,8 @@ class Toy(Translator):
 
     def __init__(self, recipe: ToyRecipe, *, shape: SampleShape) -> None:
         super().__init__(recipe, shape=shape)
-        self.g_ab = nn.Sequential(nn.Conv2d(shape.channels * shape.neighbours, shape.channels, 1), nn.Tanh())
+        first = nn.Conv2d(shape.channels * shape.neighbours, 32, 1)
+        self.g_ab = nn.Sequential(first, nn.ReLU(), nn.Conv2d(32, shape.channels, 1), nn.Tanh())
 
     def training_step(self, batch: Batch) -> Iterator[Turn]:
         """One turn: the generator comes nearer to the true image."""
@@ -56,7 +58,8 @@ class Toy(Translator):
 
     def translate(self, image: Tensor, *, to: Domain) -> Tensor:
         """The middle slice, mapped."""
-        self.require_direction(to)
+        if to != "b":
+            raise SettingsError("S999", "toy translates one way only")
         return self.g_ab(image)
 
 
@@ -89,7 +92,7 @@ def copy(tmp_path_factory):
 def test_it_is_listed(copy):
     done = copy("-m", "medgan", "methods")
     assert done.returncode == 0, done.stderr
-    assert re.search(r"toy\s+│ yes\s+│ A linear map of grey values", done.stdout), done.stdout
+    assert re.search(r"toy\s+│ yes\s+│ A map of grey values", done.stdout), done.stdout
 
 
 @pytest.mark.multiprocess
@@ -113,7 +116,7 @@ def test_a_faulty_one_does_not_pass(copy):
     """Else the test above would show nothing."""
     folder = Path(copy("-c", "import medgan; print(medgan.__file__)").stdout.strip()).parents[1]
     path = folder / "medgan" / "methods" / "toy.py"
-    path.write_text(TOY.replace("return self.g_ab(image)", "return 2 * self.g_ab(image)"), encoding="utf-8")
+    path.write_text(TOY.replace("return self.g_ab(image)", "return 20 * self.g_ab(image)"), encoding="utf-8")
     try:
         done = copy("-m", "pytest", "contracts", "-k", "toy and in_range", "-q", "-p", "no:cacheprovider")
     finally:
