@@ -46,7 +46,7 @@ MEANINGS = {
     "Study.direction": "which domain is translated into which, see below",
     "Study.translators": "what translates, see below",
     "Study.tasks": "downstream tasks, see below",
-    "Study.folds": "folds by subject; not used where the manifest's column `split` gives them",
+    "Study.folds": "folds by subject; where the manifest's column `split` gives them, their number",
     "Study.split_seed": "seed that deals the subjects out to folds",
     "Study.stratify": "what every fold gets its share of, beside subjects of every domain",
     "Study.seeds": "seeds of the training; everything is trained once per fold and seed",
@@ -60,7 +60,7 @@ MEANINGS = {
     "Preparation.preset": "`fundus` crops to the field of view; `photograph` keeps the whole picture; `mr` scales each "
     "volume by percentiles of its own foreground; `ct` uses one window in HU",
     "Task.label": "what is learnt: the mask, or the manifest's column `grade` or `quality`",
-    "Task.mask_values": "value in the mask file of class 1, 2, ...; 0 is the background",
+    "Task.mask_values": "value in the mask file of class 1, 2, ...; 0 is the background, any other an error",
     "Task.arms": "ways of training that are compared, see below",
     "Task.metrics": "names of metrics, each scored and compared; `dice` and `jaccard` for masks, else "
     "`kappa_quadratic` and `accuracy`, where none is named",

@@ -146,7 +146,7 @@ def translate(
     options = _all_given(run=run, manifest=manifest, data_root=data_root, out=out)
     trained = open_run(options["run"])
     cases = read_manifest(options["manifest"], root=options["data_root"])
-    chosen = cases.of_domain(trained.source).cases if trained.source in cases.domains else None
+    chosen = cases.of_domain(trained.source).cases
     progress = _progress(options["out"], "translate")
     translated = translate_manifest(trained, cases, options["out"], cases=chosen, progress=progress)
     _say(f"{len(translated)} cases translated: {options['out'] / 'manifest.csv'}")

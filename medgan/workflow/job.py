@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from medgan import discover
@@ -52,13 +52,21 @@ def run_job(study: Study, job: Job, *, report: Callable[[str], None]) -> bool:
         Whether anything was done.
 
     Raises:
-        RunError: J001, if another process runs the job; J010, if a job that it needs is not finished.
+        RunError: J001, if another process runs the job; J010, if a job that it needs is not finished, or was made
+            with other settings.
     """
     from medgan.training.lock import hold_lock, make_writable
 
     workspace = Workspace(study.output)
+    plan = {one.id: one for one in plan_study(study)}
     for need in job.needs:
-        workspace.require(need)
+        if not _is_current(plan[need], plan, workspace):
+            raise RunError(
+                "J010",
+                f"{need} is not finished with the present settings",
+                where=str(study.output),
+                remedy="run `medgan run` on the study, or that command first",
+            )
     if workspace.is_current(job.id, digest=job.digest, needs=job.needs):
         report(f"{job.id}: nothing to do")
         return False
@@ -67,12 +75,19 @@ def run_job(study: Study, job: Job, *, report: Callable[[str], None]) -> bool:
     began = time.monotonic()
     stage = discover.load("medgan.stages", job.stage)
     with hold_lock(lock):
+        if workspace.is_current(job.id, digest=job.digest, needs=job.needs):
+            return False  # another process was quicker
         folder = workspace.begin(job.id, digest=job.digest, needs=job.needs)
         progress = Progress(folder / "progress.json", what=job.id, report=report)
         outputs = stage.run(study, job.arguments, folder, progress)
         workspace.finish(job.id, digest=job.digest, needs=job.needs, outputs=outputs, seconds=time.monotonic() - began)
     report(f"{job.id}: done in {time.monotonic() - began:.0f} s")
     return True
+
+
+def _is_current(job: Job, plan: Mapping[str, Job], workspace: Workspace) -> bool:
+    needs = all(_is_current(plan[need], plan, workspace) for need in job.needs)
+    return needs and workspace.is_current(job.id, digest=job.digest, needs=job.needs)
 
 
 def lock_folder(study: Study, job: Job) -> Path:
