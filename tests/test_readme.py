@@ -132,4 +132,4 @@ def test_the_tests_are_run_alike_everywhere() -> None:
     assert line.endswith(TEST_COMMAND)
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert line.replace(".venv/bin/", "$(BIN)/") in makefile
-    assert TEST_COMMAND in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "make --no-print-directory test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")

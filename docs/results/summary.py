@@ -1,6 +1,7 @@
-"""Write the page of a finished study: tables from its CSV files and a sheet of its pictures.
+"""Write the tables and the pictures of finished studies from what their reports were made of.
 
 Run as: python docs/results/summary.py results/clinical_lesions_small docs/results/clinical_lesions
+or, for the picture of one random case of each: python docs/results/summary.py --overview PNG STUDY_OUTPUT...
 """
 
 import json
@@ -20,7 +21,7 @@ from medgan.stages.rows import read_rows
 
 def main(output: Path, page: Path) -> None:
     """Write ``page``.md and ``page``.png from a study's output folder."""
-    study = Study.model_validate(json.loads((output / "study.json").read_text()) | {"output": output.resolve()})
+    study = read(output)
     text = [f"# {study.name}", "", study.question, "", *differences(output), "", *scores(output), ""]
     sheet(study, output, page.with_suffix(".png"))
     text += [f"![Before and after]({page.name}.png)", ""]
@@ -38,9 +39,8 @@ def differences(output: Path) -> list[str]:
         cases = "all" if pd.isna(row.target_cases) else int(row.target_cases)
         interval = f"{row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f})"
         name = f"**{row.metric}**" if row.primary else row.metric
-        lines.append(
-            f"| {name} | {cases} | {row.arm} | {row.baseline} | {interval} | {row.p_holm:.2g} | {row.n_subjects} | {row.verdict} |"
-        )
+        found = f"{interval} | {row.p_holm:.2g} | {row.n_subjects} | {row.verdict}"
+        lines.append(f"| {name} | {cases} | {row.arm} | {row.baseline} | {found} |")
     return lines
 
 
@@ -54,10 +54,28 @@ def scores(output: Path) -> list[str]:
     for row in table.itertuples():
         interval = f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})"
         lines.append(
-            f"| {row.task} | {row.metric} | {row.target_cases} | {row.arm or 'same model'} | {row.tested_on} "
+            f"| {row.task} | {row.metric} | {row.target_cases} | {row.arm} | {row.tested_on} "
             f"| {interval} | {row.n_subjects} | {row.n_images} |"
         )
     return lines
+
+
+def overview(outputs: list[Path], path: Path) -> None:
+    """One random test case of each study, before and after."""
+    rows, labels = [], []
+    for output in outputs:
+        study = read(output)
+        shown = before_after(study, open_materials(study), read_rows([output / "report" / "rows.csv"]))
+        case = next(case for case in shown if not case.worst)
+        rows.append([case.source, case.output])
+        labels.append(f"{case.source_label} -> {case.output_label}, {case.note}")
+    picture: np.ndarray = contact_sheet(rows, ["source", "translated"], row_labels=labels, cell_px=256)
+    PilImage.fromarray(picture).save(path, optimize=True)
+
+
+def read(output: Path) -> Study:
+    """The study of an output folder."""
+    return Study.model_validate(json.loads((output / "study.json").read_text()) | {"output": output.resolve()})
 
 
 def sheet(study: Study, output: Path, path: Path) -> None:
@@ -73,4 +91,7 @@ def sheet(study: Study, output: Path, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    if sys.argv[1] == "--overview":
+        overview([Path(word) for word in sys.argv[3:]], Path(sys.argv[2]))
+    else:
+        main(Path(sys.argv[1]), Path(sys.argv[2]))

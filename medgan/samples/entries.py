@@ -34,7 +34,7 @@ def entries_of(cases: Sequence[PreparedCase], *, partners: Sequence[PreparedCase
         partners: For each case another one whose slice must show as much.
 
     Raises:
-        ManifestError: M040, if there is none.
+        ManifestError: M050, if there is none.
     """
     found = [
         Entry(number, plane)
@@ -44,7 +44,7 @@ def entries_of(cases: Sequence[PreparedCase], *, partners: Sequence[PreparedCase
     ]
     if not found:
         raise ManifestError(
-            "M040",
+            "M050",
             "nothing to draw samples from",
             got=f"{len(cases)} cases without a slice that is {LEAST_FIELD:.0%} foreground" if cases else "no cases",
             remedy="check the split and the domains of the study",

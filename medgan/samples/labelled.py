@@ -45,7 +45,7 @@ class LabelledSamples:
         seed: Seed of everything random.
 
     Raises:
-        ManifestError: M040 a pool has no slice to draw, M041 a case without a label, M042 a value that is not named.
+        ManifestError: M050 a pool has no slice to draw, M051 a case without a label, M052 a value that is not named.
         GeometryError: G040 or G041, if cases cannot stand in one batch.
         ValueError: If weights are negative, all zero, or not as many as pools.
     """
@@ -168,7 +168,7 @@ class LabelledSamples:
         unknown = [value for value in found if value not in self._values]
         if unknown:
             raise ManifestError(
-                "M042",
+                "M052",
                 "the label has a value without a meaning",
                 where=f"case {case.case.case_id}",
                 got=", ".join(str(value) for value in unknown[:8]) + (" ..." if len(unknown) > 8 else ""),
@@ -207,7 +207,7 @@ def _classes(label: npt.NDArray[Any], values: Mapping[int, int]) -> Labels:
 
 def _unlabelled(case: PreparedCase) -> ManifestError:
     return ManifestError(
-        "M041",
+        "M051",
         "the case has no label",
         where=f"case {case.case.case_id}",
         remedy="add its mask, grade or quality to the manifest, or leave it out of the labelled pools",

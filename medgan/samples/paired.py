@@ -31,7 +31,7 @@ class PairedSamples:
         seed: Seed of everything random.
 
     Raises:
-        ManifestError: M010, if a case has no partner or several; M040, if there is no slice to draw.
+        ManifestError: M010, if a case has no partner or several; M050, if there is no slice to draw.
         GeometryError: G003, if partners differ in their prepared shape; G040 or G041, if cases cannot stand in one
             batch.
     """

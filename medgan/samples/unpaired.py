@@ -30,7 +30,7 @@ class UnpairedSamples:
         seed: Seed of everything random.
 
     Raises:
-        ManifestError: M040, if a domain has no slice to draw.
+        ManifestError: M050, if a domain has no slice to draw.
         GeometryError: G040 or G041, if cases cannot stand in one batch.
     """
 

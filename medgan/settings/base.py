@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 class Settings(BaseModel):
-    """Frozen settings; an unknown key is an error, a wrong type is not coerced from text."""
+    """Frozen settings; an unknown key is an error, and so is a value that is not of its type."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 

@@ -71,7 +71,7 @@ class Task(Settings):
     tested_on: tuple[str, ...] = Field(
         default=(), description="translators whose output on the test subjects' source images is scored as well"
     )
-    metrics: tuple[str, ...] = Field(default=(), description="names of metrics; the first is the primary one")
+    metrics: tuple[str, ...] = Field(default=(), description="names of metrics; Dice and Jaccard, or quadratic kappa and accuracy, by default")
 
     def trains(self, arm: Arm, count: int | str) -> bool:
         """Whether an arm is trained for this number of target cases: one that sees none is trained only once."""
@@ -151,11 +151,6 @@ class Study(Settings):
     def folds_to_run(self) -> tuple[int, ...]:
         """Folds that are run."""
         return self.run_folds if self.run_folds is not None else tuple(range(self.folds))
-
-    @property
-    def exploratory(self) -> bool:
-        """Whether there are too few folds or seeds for a firm statement."""
-        return len(self.folds_to_run) < self.folds or len(self.seeds) < 2
 
     def translator(self, name: str) -> TranslatorPlan:
         """A translator by name.

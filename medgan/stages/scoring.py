@@ -119,12 +119,12 @@ def class_label(raw: npt.NDArray[Any], values: tuple[int, ...]) -> npt.NDArray[n
     """Map a mask file's values to classes 1, 2, ...; 0 is the background.
 
     Raises:
-        ManifestError: M042, if a value is not among those that the task names.
+        ManifestError: M052, if a value is not among those that the task names.
     """
     unknown = sorted(set(np.unique(raw).tolist()) - {0, *values})
     if unknown:
         raise ManifestError(
-            "M042",
+            "M052",
             "the mask holds values that the task does not name",
             got=", ".join(map(str, unknown[:10])),
             expected=f"0 and {', '.join(map(str, values))}",

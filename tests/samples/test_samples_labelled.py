@@ -111,14 +111,14 @@ def test_volumes_give_the_label_of_the_middle_slice(make_case):
 
 def test_what_has_no_label_or_an_unknown_one_is_refused(make_case):
     bare = make_case(np.zeros((1, 8, 8)))
-    with pytest.raises(ManifestError, match=r"M041.*case c0"):
+    with pytest.raises(ManifestError, match=r"M051.*case c0"):
         samples_of([[bare]])
-    with pytest.raises(ManifestError, match=r"M041.*case c0"):
+    with pytest.raises(ManifestError, match=r"M051.*case c0"):
         samples_of([[bare]], target="quality")
     odd = make_case(np.zeros((1, 8, 8)), label=np.array([[0, 255] * 4] * 7 + [[3] * 8]), grade=4)
-    with pytest.raises(ManifestError, match=r"M042.*case c1.*got 3.*0, 255"):
+    with pytest.raises(ManifestError, match=r"M052.*case c1.*got 3.*0, 255"):
         samples_of([[odd]])
-    with pytest.raises(ManifestError, match=r"M042.*got 4"):
+    with pytest.raises(ManifestError, match=r"M052.*got 4"):
         samples_of([[odd]], target="grade", label_values={0: 0, 1: 1})
     with pytest.raises(ValueError, match="weights of pools"):
         samples_of([[odd]], weights=[-1])

@@ -55,7 +55,7 @@ def test_slices_must_show_something_on_both_sides(make_case):
     a, b = make_case(volume, field=field_a, pair_id="p"), make_case(volume, field=field_b, pair_id="p")
     assert len(list(samples_of([a], [b]).each("a"))) == 1
     field_b[:] = False
-    with pytest.raises(ManifestError, match="M040"):
+    with pytest.raises(ManifestError, match="M050"):
         samples_of([a], [make_case(volume, field=field_b, pair_id="p")])
 
 

@@ -104,7 +104,7 @@ def test_what_cannot_be_batched_is_refused(make_case):
         samples_of([grey], [grey], neighbours=3)
     with pytest.raises(GeometryError, match="G041"):
         samples_of([volume], [volume], neighbours=2)
-    with pytest.raises(ManifestError, match="M040"):
+    with pytest.raises(ManifestError, match="M050"):
         samples_of([grey], [])
 
 

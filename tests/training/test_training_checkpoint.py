@@ -44,8 +44,8 @@ class Bomb:
     [
         torch.tensor(3, dtype=torch.int64),
         torch.tensor([[0.1, float("nan")]]),
-        torch.rand(4, 5).t(),
-        torch.rand(6).bfloat16(),
+        torch.linspace(0, 1, 20).reshape(4, 5).t(),
+        torch.linspace(0, 1, 6).bfloat16(),
         torch.zeros(0, 3),
         torch.tensor([True, False]),
     ],

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.multiprocess
 PLACE = "fold0/seed0"
 TRAIN = f"{PLACE}/train/cyclegan"
 ARM = f"{PLACE}/downstream/lesion/all/target-only"
-STEPS = {TRAIN: 200, ARM: 150}
+STEPS = {TRAIN: 200, ARM: 200}
 NUMBERS = ("rows.csv", "scores.csv", "comparisons.csv")
 
 
