@@ -71,7 +71,9 @@ class Task(Settings):
     tested_on: tuple[str, ...] = Field(
         default=(), description="translators whose output on the test subjects' source images is scored as well"
     )
-    metrics: tuple[str, ...] = Field(default=(), description="names of metrics; Dice and Jaccard, or quadratic kappa and accuracy, by default")
+    metrics: tuple[str, ...] = Field(
+        default=(), description="names of metrics; Dice and Jaccard, or quadratic kappa and accuracy, by default"
+    )
 
     def trains(self, arm: Arm, count: int | str) -> bool:
         """Whether an arm is trained for this number of target cases: one that sees none is trained only once."""

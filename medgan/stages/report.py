@@ -59,7 +59,10 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
     replace_text(folder / "rows.csv", rows.to_csv(index=False))
     scores, comparisons = score_rows(scored), comparison_rows(compared, study)
     _write_table(folder / "scores.csv", [asdict(one) | asdict(one.estimate) for one in scored], drop="estimate")
-    _write_table(folder / "comparisons.csv", [asdict(one) for one in comparisons])
+    tests = [{"p_wilcoxon": one.comparison.p_wilcoxon} for one in compared]
+    _write_table(
+        folder / "comparisons.csv", [asdict(one) | beside for one, beside in zip(comparisons, tests, strict=True)]
+    )
     progress(2, 3, doing="drawing")
     content = ReportContent(
         title=study.name,

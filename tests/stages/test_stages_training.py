@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_studies import lesion_settings, write_settings
+from tiny_studies import finished_brains, finished_lesions, lesion_settings, write_settings
 
 from medgan.errors import SettingsError, TrainingError
 from medgan.manifests.manifest import Case
@@ -19,6 +19,8 @@ from medgan.stages.progress import Progress
 from medgan.stages.scoring import class_label, open_model
 from medgan.stages.train import contract, read_recipe, sample_shape
 from medgan.training.weights import read_weights
+
+__all__ = ["finished_brains", "finished_lesions"]
 
 PLACE = "fold0/seed0"
 TASK = lesion_settings()["tasks"][0]

@@ -11,7 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image as Pillow
-from tiny_studies import lesion_settings, lesion_study, run_here, write_settings
+from tiny_studies import finished_lesions, lesion_settings, lesion_study, run_here, write_settings
 
 from medgan.errors import CheckpointError, GeometryError
 from medgan.imaging.read import read_image
@@ -21,6 +21,8 @@ from medgan.stages.trained import open_run
 from medgan.stages.translate import safe_name, translate_manifest
 from medgan.stages.workspace import file_digest
 from medgan.workflow.plan import plan_study
+
+__all__ = ["finished_lesions"]
 
 SAME = [{"name": "same", "method": "identity"}]
 
