@@ -153,13 +153,14 @@ class TestTranslateRun:
             assert one.pixels.shape == two.pixels.shape
             assert not np.array_equal(one.pixels, two.pixels)
 
-    def test_a_manifest_of_an_unknown_domain_is_taken_whole(self, say, finished_lesions, others, tmp_path):
+    def test_a_manifest_without_the_runs_source_domain(self, say, finished_lesions, others, tmp_path):
         run = read_study(finished_lesions).output / PLACE / "train" / "histogram"
         parent = read_manifest(others, root=others.parent)
         renamed = Manifest(cases=tuple(replace(case, domain="telephone") for case in parent), root=parent.root)
         write_manifest(renamed, tmp_path / "renamed.csv")
         words = ["--manifest", tmp_path / "renamed.csv", "--data-root", parent.root, "--out", tmp_path / "out"]
-        assert "10 cases translated" in say("translate", "--run", run, *words)
+        with pytest.raises(ManifestError, match=r"M004.*no case of domain 'dermoscopy'.*telephone"):
+            say("translate", "--run", run, *words)
 
     def test_a_second_run_does_not_keep_the_firsts_images(self, say, finished_lesions, others, tmp_path):
         pixels = []

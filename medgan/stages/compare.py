@@ -186,7 +186,9 @@ def _pairs(study: Study, sets: Sets, task: Task | None) -> Iterator[tuple[str, s
         yield from ((name, other) for name in sets.tables if name not in {base, *trivial} for other in trivial)
         return
     yield from ((arm.name, task.baseline) for arm in task.arms if arm.name != task.baseline)
-    learned = [arm for arm in task.arms if arm.images and not _is_trivial(study, arm.name, task)]
+    # Arms that see no target case are compared with each other once, not at every point of the sweep.
+    here = [arm for arm in task.arms if arm.use != "alone" or sets.target_cases == str(task.target_cases[0])]
+    learned = [arm for arm in here if arm.images and not _is_trivial(study, arm.name, task)]
     for arm in learned:
         for other in task.arms:
             alike = (other.use, other.fraction) == (arm.use, arm.fraction)

@@ -91,6 +91,9 @@ def test_settings_that_cannot_be_are_refused(read, changes, told):
     ("changes", "told"),
     [
         ({"name": "similarity"}, "'similarity' has a meaning"),
+        ({"task": "segmentatoin"}, "segmentatoin does not learn a mask"),
+        ({"label": "grade"}, "segmentation does not learn a grade"),
+        ({"mask_values": [0]}, "mask_values: 0 is the background"),
         ({"arms": [{"name": "target-only"}] * 2}, "'target-only' stands twice"),
         ({"arms": [{"name": "other"}]}, "baseline: 'target-only' is not one of the arms other"),
         ({"arms": [{"name": "target-only"}, {"name": "x", "images": "pix2pix"}]}, "'pix2pix' is not a translator"),
@@ -142,6 +145,20 @@ def test_a_primary_similarity(tmp_path):
     assert read_study(write_settings(tmp_path, brain_settings())).primary == "similarity/histogram/ssim"
     with pytest.raises(SettingsError, match=r"S002.*primary"):
         read_study(write_settings(tmp_path, brain_settings(), primary="similarity/histogram/psnr"))
+
+
+def test_classification_takes_photographs(tmp_path):
+    task = {"name": "grade", "task": "classification", "label": "grade", "classes": 5}
+    with pytest.raises(SettingsError, match=r"S002.*tasks.grade: classification takes photographs, not mr"):
+        read_study(write_settings(tmp_path, brain_settings(), tasks=[task]))
+
+
+def test_small_numbers_survive_the_resolved_study(read, tmp_path):
+    """JSON writes 5e-05, which YAML would take for text."""
+    plan = {"name": "cyclegan", "method": "cyclegan", "recipe": {"learning_rate": 0.00005}}
+    path = tmp_path / "study.json"
+    path.write_text(json.dumps(read(translators=[plan]).model_dump(mode="json")))
+    assert read_study(path).translator("cyclegan").recipe["learning_rate"] == 0.00005
 
 
 def test_an_arm_without_target_cases_is_trained_once(read_task):

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image as Pillow
 from tiny_studies import brain_study, lesion_settings, lesion_study, write_settings
 
-from medgan.errors import DiscoverError, SettingsError
+from medgan.errors import DiscoverError, ManifestError, SettingsError
 from medgan.manifests.manifest import read_manifest
 from medgan.settings.study import read_study
 from medgan.stages.check import check_study
@@ -110,6 +110,19 @@ def test_masks_are_asked_for_where_a_task_learns_them(folder):
     assert codes(read(folder, tasks=[only], primary=None)) == set()
 
 
+def test_mask_values_that_no_task_names(folder):
+    two = TASK | {"mask_values": [2]}
+    assert codes(read(folder, tasks=[two])) == {"M052"}
+
+
+def test_the_first_job_ends_at_a_bad_manifest(folder):
+    """Without `medgan check` before it: the same photograph of two people would be trained and tested on."""
+    first, second = sorted((folder / "phantoms" / "clinical").glob("*.png"))[:2]
+    second.write_bytes(first.read_bytes())
+    with pytest.raises(ManifestError, match=r"M024.*L0000_clinical.*L0001_clinical"):
+        run(read(folder), None, folder / "out", None)
+
+
 def test_a_fold_that_the_manifest_does_not_give(folder):
     def split(lines):
         cells = [line.split(",") for line in lines]
@@ -121,6 +134,8 @@ def test_a_fold_that_the_manifest_does_not_give(folder):
     edit_rows(folder, split)
     assert codes(read(folder)) == set()
     assert codes(read(folder, run_folds=[0, 1])) == {"M021"}
+    assert codes(read(folder, run_folds=None)) == {"M021"}
+    assert codes(read(folder, run_folds=None, folds=1)) == set()
     study = read(folder)
     folds = study_folds(study, read_manifest(study.manifest, root=study.data_root))
     assert folds.test(0) == {"L0000", "L0001"}
@@ -137,7 +152,7 @@ class TestChoices:
             ({"metrics": ["kappa"]}, r"S007.*kappa"),
             ({"metrics": ["precision"]}, r"S007.*precision"),
             ({"metrics": ["dice"], "classes": 3, "mask_values": [1, 2]}, r"S007.*did you mean 'dice_1'"),
-            ({"task": "segmentatoin"}, r"D001.*did you mean 'segmentation'"),
+            ({"task": "clasification", "label": "grade", "metrics": []}, r"D001.*did you mean 'classification'"),
             ({"recipe": {"network": "resnet"}}, r"S002.*task lesion.*network"),
             ({"recipe": {"augment": ["flip"]}}, r"S002.*flip"),
         ],

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from tiny_studies import finished_brains, finished_lesions, lesion_settings, write_settings
 
-from medgan.errors import SettingsError, TrainingError
+from medgan.errors import ManifestError, SettingsError, TrainingError
 from medgan.manifests.manifest import Case
 from medgan.settings.recipe import Recipe
 from medgan.settings.study import read_study
@@ -202,8 +202,10 @@ def test_recipes_that_do_not_fit_name_every_wrong_key(study):
 def test_mask_values_become_classes(study):
     task = study.task("lesion").model_copy(update={"classes": 3, "mask_values": (255, 7)})
     assert label_values(task) == {0: 0, 255: 1, 7: 2}
-    raw = np.array([[0, 255], [7, 3]], dtype=np.uint8)
+    raw = np.array([[0, 255], [7, 0]], dtype=np.uint8)
     np.testing.assert_array_equal(class_label(raw, task.mask_values), [[0, 1], [2, 0]])
+    with pytest.raises(ManifestError, match=r"M052.*got 7; expected 0 and 255"):
+        class_label(raw, (255,))
 
 
 def test_identity_joins_where_similarity_is_measured(study):

@@ -30,6 +30,15 @@ def test_a_job_waits_for_what_it_needs(study):
     assert not Workspace(study.output).folder(train.id).exists()
 
 
+def test_a_job_does_not_take_results_of_other_settings(study):
+    run_job(study, plan_study(study)[0], report=print)
+    other = study.model_copy(update={"split_seed": 1})
+    train = plan_study(other)[1]
+    with pytest.raises(RunError, match=r"J010.*prepare is not finished with the present settings"):
+        run_job(other, train, report=print)
+    assert run_job(study, plan_study(study)[1], report=print)
+
+
 def test_a_job_is_run_once(study):
     prepare, lines = plan_study(study)[0], []
     assert run_job(study, prepare, report=lines.append)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tiny_studies import brain_settings, lesion_settings, write_settings
+from tiny_studies import brain_settings, lesion_settings, lesion_study, write_settings
 
 from medgan.errors import RunError
 from medgan.settings.study import Study, read_study
@@ -106,7 +106,7 @@ def test_identity_is_measured_where_similarity_is(tmp_path):
 def test_every_job_is_a_command_of_its_own(read):
     study = read(tasks=[SWEEP], primary=None)
     for job in plan_study(study):
-        assert find_job(study, job.stage, job.arguments) is job or find_job(study, job.stage, job.arguments) == job
+        assert find_job(study, job.stage, job.arguments) == job
 
 
 def test_a_command_that_names_no_job_is_told_which_there_are(read):
@@ -193,6 +193,22 @@ def test_a_changed_manifest_makes_everything_stale(read):
     pretend_done(study)
     study.manifest.write_text("case_id\nnew\n")
     assert stale(study) == {job.id for job in plan_study(study)}
+
+
+def test_a_replaced_image_makes_everything_stale(tmp_path):
+    study = read_study(lesion_study(tmp_path, subjects=5))
+    pretend_done(study)
+    image, other = sorted(study.data_root.glob("clinical/*.png"))[:2]
+    image.write_bytes(other.read_bytes())
+    assert stale(study) == {job.id for job in plan_study(study)}
+
+
+def test_another_column_of_true_images_is_measured_anew(tmp_path):
+    study, other = (
+        read_study(write_settings(tmp_path, brain_settings(), reference_column=name)) for name in (None, "true")
+    )
+    pretend_done(study)
+    assert {"fold0/seed0/measure", "report"} <= stale(other)
 
 
 @pytest.mark.parametrize("changes", [{"threads": 2}, {"device": "auto"}])
