@@ -230,7 +230,7 @@ def _refuse_twice(where: str, entries: Sequence[object]) -> None:
 
 
 def _check_label(task: Task) -> None:
-    if (task.label == "mask") != (task.task == "segmentation"):
+    if task.task == ("classification" if task.label == "mask" else "segmentation"):
         raise ValueError(f"tasks.{task.name}: {task.task} does not learn a {task.label}")
     if 0 in task.mask_values:
         raise ValueError(f"tasks.{task.name}.mask_values: 0 is the background")

@@ -91,7 +91,7 @@ def test_settings_that_cannot_be_are_refused(read, changes, told):
     ("changes", "told"),
     [
         ({"name": "similarity"}, "'similarity' has a meaning"),
-        ({"task": "segmentatoin"}, "segmentatoin does not learn a mask"),
+        ({"task": "classification"}, "classification does not learn a mask"),
         ({"label": "grade"}, "segmentation does not learn a grade"),
         ({"mask_values": [0]}, "mask_values: 0 is the background"),
         ({"arms": [{"name": "target-only"}] * 2}, "'target-only' stands twice"),
