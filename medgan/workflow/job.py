@@ -104,10 +104,18 @@ def end_with_launcher() -> None:
 
 def _watch(pid: int) -> None:
     while True:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+        if _is_gone(pid):
             os._exit(70)
-        except PermissionError:
-            return
         time.sleep(0.5)
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether a process has ended, also where its parent has not asked for its exit status yet."""
+    try:
+        os.kill(pid, 0)
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False  # another user's, or a system without /proc
+    return stat.rpartition(")")[2].split()[0] == "Z"

@@ -20,14 +20,19 @@ POLL_S = 1.5
 State = tuple[Job, str, dict[str, object]]
 
 
-def states(study: Study) -> list[State]:
-    """Each job with ``"done"``, ``"stale"``, ``"running"``, ``"begun"`` or ``"waiting"``, and its newest progress."""
+def states(study: Study, jobs: Sequence[Job] | None = None) -> list[State]:
+    """Each job with ``"done"``, ``"stale"``, ``"running"``, ``"begun"`` or ``"waiting"``, and its newest progress.
+
+    Args:
+        study: The study.
+        jobs: Its jobs, for one who asks again and again: planning looks at every file that the manifest names.
+    """
     from medgan.training.lock import is_held
 
     workspace = Workspace(study.output)
     found: list[State] = []
     current: dict[str, bool] = {}
-    for job in plan_study(study):
+    for job in plan_study(study) if jobs is None else jobs:
         current[job.id] = all(current[need] for need in job.needs) and workspace.is_current(
             job.id, digest=job.digest, needs=job.needs
         )
@@ -70,7 +75,7 @@ def launch(
     """
     jobs = plan_study(study)
     write_plan(study, jobs)
-    stale = [job for job, state, _ in states(study) if state == "stale"]
+    stale = [job for job, state, _ in states(study, jobs) if state == "stale"]
     command = _command(study, cores=cores, gpus=gpus)
     if dry_run:
         again = [f"{job.id}/done.json" for job in stale]
@@ -91,7 +96,7 @@ def launch(
         )
         try:
             while not _ended(process):
-                report(states(study))
+                report(states(study, jobs))
         except BaseException:
             # Snakemake would wait for its jobs; they end with this process.
             process.terminate()
@@ -99,7 +104,7 @@ def launch(
             raise
     if process.returncode:
         raise _failure(study, log)
-    report(states(study))
+    report(states(study, jobs))
 
 
 def _ended(process: subprocess.Popen[bytes]) -> bool:
