@@ -14,7 +14,7 @@ from medgan.settings.threads import quiet_openmp
 
 app = typer.Typer(
     name="medgan",
-    help="Does translating medical images between domains help, and is it safe?",
+    help="Does translating medical images between domains help, and by how much?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -283,7 +283,7 @@ def phantom(
     name: Annotated[str, typer.Argument(help="fundus, lesion, ct or brain")],
     out: Annotated[Path, typer.Option(help="folder to write")],
     subjects: Annotated[int, typer.Option(help="number of generated subjects")] = 20,
-    seed: Seed = 0,
+    seed: Annotated[int, typer.Option(help="seed of the generated images")] = 0,
 ) -> None:
     """Write a generated study with a known truth."""
     from medgan import discover

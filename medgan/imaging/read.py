@@ -14,7 +14,7 @@ from medgan.imaging.image import Image, Pixels
 _SAME_GRID_SHARE = 0.05
 
 
-def read_image(path: Path, *, max_megapixels: float = 50.0, volume: int | None = None) -> Image:
+def read_image(path: Path | str, *, max_megapixels: float = 50.0, volume: int | None = None) -> Image:
     """Read a photograph, a NIfTI volume or a DICOM series.
 
     The format is told by the file's first bytes. What reading did beside decoding stands in ``stored.notes``.
@@ -31,7 +31,7 @@ def read_image(path: Path, *, max_megapixels: float = 50.0, volume: int | None =
         ReadError: R000 to R034; every one names the file, what was found and how to mend it.
         GeometryError: G010 to G012, if the grid of a volume is not finite, singular or sheared.
     """
-    return _read(path, max_megapixels=max_megapixels, volume=volume, palette="expand")
+    return _read(Path(path), max_megapixels=max_megapixels, volume=volume, palette="expand")
 
 
 def read_label(path: Path, *, like: Image, max_megapixels: float = 50.0) -> npt.NDArray[np.generic]:

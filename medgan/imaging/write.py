@@ -22,7 +22,7 @@ _SUFFIXES = {
 }
 
 
-def write_image(image: Image, path: Path, *, like: Image) -> int:
+def write_image(image: Image, path: Path | str, *, like: Image) -> int:
     """Write an image as its source is stored, completely or not at all.
 
     PNG and TIFF lose nothing; JPEG is written at quality 95 without chroma subsampling. NIfTI keeps the source's
@@ -40,6 +40,7 @@ def write_image(image: Image, path: Path, *, like: Image) -> int:
     Raises:
         WriteError: W001 the disk refused, W002 another grid than the source's, W003 suffix, W005 values not finite.
     """
+    path = Path(path)
     _check(image, path, like)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")

@@ -7,7 +7,6 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from medgan.errors import SettingsError
 from medgan.losses.adversarial import Adversarial, discriminator_loss, generator_loss
 from medgan.losses.reconstruction import l1
 from medgan.networks.blocks import Norm, Upsampling, evaluating
@@ -112,14 +111,7 @@ class Pix2Pix(Translator):
         Raises:
             SettingsError: S211, if asked for domain a.
         """
-        if to != "b":
-            raise SettingsError(
-                "S211",
-                "pix2pix translates one way only",
-                got=f"to={to!r}",
-                expected="to='b'",
-                remedy="train a second run with the domains swapped",
-            )
+        self.check_direction(to)
         with evaluating(self.g_ab):
             return self.g_ab(image)
 

@@ -10,7 +10,7 @@ from medgan.manifests.findings import Finding, finding_of
 from medgan.manifests.manifest import Case, Manifest, parse_manifest
 from medgan.settings.study import Study
 from medgan.stages.choices import wrong_choices
-from medgan.stages.needs import domains_of, label_needs, needs_of, used_domains
+from medgan.stages.needs import domains_of, label_needs, needs_of, no_data_root, used_domains
 from medgan.stages.prepare import study_folds
 from medgan.stages.progress import Progress
 from medgan.stages.scoring import class_label
@@ -28,6 +28,8 @@ def check_study(study: Study, *, progress: Progress | None = None) -> list[Findi
         Errors first; empty where all is well.
     """
     findings = [finding_of(error) for error in wrong_choices(study)]
+    if not study.data_root.is_dir():
+        return [*findings, finding_of(no_data_root(study))]
     findings += check_table(study.manifest, root=study.data_root, needs=needs_of(study))
     try:
         sound, _ = parse_manifest(study.manifest)

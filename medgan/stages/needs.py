@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from medgan.errors import ManifestError
 from medgan.manifests.checks import LabelNeed, Needs
 from medgan.settings.study import Study, Task
 
@@ -38,3 +39,14 @@ def domains_of(study: Study, task: Task) -> tuple[str, ...]:
     own = task.domains or (study.direction.target,)
     reads_source = task.tested_on or any(arm.images for arm in task.arms)
     return tuple(dict.fromkeys([*own, *([study.direction.source] if reads_source else [])]))
+
+
+def no_data_root(study: Study) -> ManifestError:
+    """The error of a study whose images' folder is not there: one, in place of one for each file."""
+    return ManifestError(
+        "M040",
+        "no such folder",
+        where="data_root",
+        got=str(study.data_root),
+        expected="the folder that the manifest's paths are relative to",
+    )

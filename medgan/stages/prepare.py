@@ -5,17 +5,20 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from medgan.errors import ManifestError
 from medgan.manifests.checks import check_table
 from medgan.manifests.manifest import Case, Manifest, read_manifest
 from medgan.manifests.split import Folds, given_folds, make_folds, write_folds
 from medgan.manifests.table import replace_text
-from medgan.samples.store import PreparedStore
+from medgan.samples.store import PreparedCase, PreparedStore
 from medgan.settings.study import Study
 from medgan.stages.arguments import JobArguments
 from medgan.stages.choices import wrong_choices
-from medgan.stages.needs import needs_of, used_domains
+from medgan.stages.needs import domains_of, needs_of, no_data_root, used_domains
 from medgan.stages.progress import Progress
+from medgan.stages.scoring import class_label
 from medgan.stages.workspace import Workspace
 
 
@@ -31,6 +34,8 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
     """
     for error in wrong_choices(study):
         raise error
+    if not study.data_root.is_dir():
+        raise no_data_root(study)
     for found in check_table(study.manifest, root=study.data_root, needs=needs_of(study)):
         if found.severity == "error":
             raise ManifestError(found.code, found.message, where=found.where, remedy=found.remedy)
@@ -44,6 +49,7 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
     prepared = store.add_all(
         cases, manifest, workers=study.threads, report=lambda done: progress(done, total, doing="preparing cases")
     )
+    _refuse_unknown_labels(study, prepared)
     summary = {
         "manifest": manifest.digest,
         "cases": {domain: sum(case.domain == domain for case in cases) for domain in sorted(used_domains(study))},
@@ -86,6 +92,19 @@ def study_folds(study: Study, manifest: Manifest) -> Folds:
         seed=study.split_seed,
         stratify=None if key == "none" else lambda case: _stratum(case, key),
     )
+
+
+def _refuse_unknown_labels(study: Study, prepared: list[PreparedCase]) -> None:
+    """Refuse a mask with a value that a task does not name, before hours are spent on training.
+
+    Raises:
+        ManifestError: M052.
+    """
+    for task in study.tasks:
+        if task.label == "mask":
+            for one in prepared:
+                if one.label_values is not None and one.case.domain in domains_of(study, task):
+                    class_label(np.asarray(one.label_values), task.mask_values, where=one.case.where)
 
 
 def _stratum(case: Case, key: str) -> str:

@@ -115,7 +115,7 @@ def predict_classes(model: TrainedModel, prepared: Prepared) -> npt.NDArray[np.f
     return probabilities
 
 
-def class_label(raw: npt.NDArray[Any], values: tuple[int, ...]) -> npt.NDArray[np.int64]:
+def class_label(raw: npt.NDArray[Any], values: tuple[int, ...], *, where: str = "") -> npt.NDArray[np.int64]:
     """Map a mask file's values to classes 1, 2, ...; 0 is the background.
 
     Raises:
@@ -126,6 +126,7 @@ def class_label(raw: npt.NDArray[Any], values: tuple[int, ...]) -> npt.NDArray[n
         raise ManifestError(
             "M052",
             "the mask holds values that the task does not name",
+            where=where,
             got=", ".join(map(str, unknown[:10])),
             expected=f"0 and {', '.join(map(str, values))}",
             remedy="name them in mask_values, or correct the mask",

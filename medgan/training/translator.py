@@ -5,6 +5,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from torch import Tensor
 
+from medgan.errors import SettingsError
 from medgan.settings.recipe import Recipe
 from medgan.training.learner import Learner, OptimizerSettings
 
@@ -67,6 +68,21 @@ class Translator(Learner):
             (N, channels, H, W) in [-1, 1]: the middle slice where there are neighbours.
         """
         raise TypeError(f"{type(self).__name__} does not say how to translate")
+
+    def check_direction(self, to: Domain) -> None:
+        """Refuse a direction that the method does not offer.
+
+        Raises:
+            SettingsError: S211.
+        """
+        if to not in self.directions:
+            raise SettingsError(
+                "S211",
+                f"{type(self).__name__} does not translate in this direction",
+                got=f"to={to!r}",
+                expected=" or ".join(f"to={known!r}" for known in self.directions),
+                remedy="train a second run with the domains swapped",
+            )
 
     def middle(self, stack: Tensor) -> Tensor:
         """The middle slice's channels of a 2.5D stack (N, channels * neighbours, H, W)."""

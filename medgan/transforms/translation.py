@@ -10,7 +10,7 @@ from monai.config import KeysCollection
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms import MapTransform, RandomizableTransform
 
-from medgan.errors import GeometryError
+from medgan.errors import CheckpointError, GeometryError
 from medgan.stages.trained import TrainedTranslator, open_run
 
 
@@ -51,6 +51,10 @@ class RandDomainTranslated(RandomizableTransform, MapTransform):
         MapTransform.__init__(self, keys, allow_missing_keys)
         RandomizableTransform.__init__(self, prob)
         self.run, self.to = Path(run), to
+        if not (self.run / "weights.json").is_file():
+            raise CheckpointError(
+                "C001", "no weights", where=str(run), remedy="train first, or name the run's directory"
+            )
         self._trained: TrainedTranslator | None = None
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
