@@ -16,7 +16,7 @@ from medgan.stages.compare import TRIVIAL_METHODS, higher_is_better
 from medgan.stages.materials import Materials
 from medgan.stages.measure import SIMILARITY, find_pairs
 from medgan.stages.trained import open_run
-from medgan.stages.workspace import Workspace, train_job
+from medgan.stages.workspace import train_job
 from medgan.transforms.prepare import Prepared, prepare
 
 PICTURE_SEED = 0
@@ -71,7 +71,6 @@ class _Drawer:
 
     def __init__(self, study: Study, materials: Materials, translator: str, fold: int, seed: int) -> None:
         self._study, self._materials, self._name = study, materials, translator
-        self._folder = Workspace(study.output).folder(f"fold{fold}/seed{seed}/translate/{translator}")
         self._window = open_run(study.output / train_job(translator, fold, seed), device="cpu").windows
         self._translated = materials.translated(translator, fold, seed)
         self._cap = study.preparation.max_megapixels
