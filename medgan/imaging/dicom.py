@@ -28,7 +28,9 @@ class Series:
     notes: tuple[str, ...]
 
 
-def read_dicom(path: Path) -> Image:
+def read_dicom(
+    path: Path, *, series: str | None = None, volume: int | None = None, max_megapixels: float = 50.0
+) -> Image:
     """Read one series, classic or enhanced, compressed or not.
 
     Slices are ordered along their normal, never by name or number. Rescale is applied: whole slopes and intercepts
@@ -36,6 +38,9 @@ def read_dicom(path: Path) -> Image:
 
     Args:
         path: A folder with one series, or one file.
+        series: Which series.
+        volume: Which volume of several in one series.
+        max_megapixels: As for photographs.
 
     Returns:
         Pixels (1, D, H, W) in HU for CT, else ``"a.u."`` or what the header names.
@@ -44,25 +49,27 @@ def read_dicom(path: Path) -> Image:
         ReadError: R004 truncated, R010 kind of image, R020 to R030; see the modules that read files, pixels and grid.
         GeometryError: G010 to G012.
     """
-    series = read_series(path)
-    geometry = grid_of(series.frames, path)
-    first = series.frames[0].dataset
-    notes = [*series.notes]
+    found = read_series(path)
+    geometry = grid_of(found.frames, path)
+    first = found.frames[0].dataset
+    notes = [*found.notes]
     if str(first.get("PhotometricInterpretation")) == "MONOCHROME1":
         notes.append("MONOCHROME1: shown inverted; values are as stored")
-    scales = {(frame.slope, frame.intercept) for frame in series.frames}
+    scales = {(frame.slope, frame.intercept) for frame in found.frames}
     slope, intercept = next(iter(scales)) if len(scales) == 1 else (1.0, 0.0)
     if len(scales) > 1:
         notes.append(f"{len(scales)} different rescales; each slice by its own")
     stored = StoredAs(
         format="dicom",
-        dtype=series.stored.dtype.name,
-        unit=_unit(series.frames[0]),
+        dtype=found.stored.dtype.name,
+        unit=_unit(found.frames[0]),
         slope=slope,
         intercept=intercept,
+        modality=str(first.get("Modality") or ""),
+        series=str(first.get("SeriesInstanceUID") or ""),
         notes=tuple(notes),
     )
-    return Image(pixels=_in_units(series)[None], stored=stored, geometry=geometry, path=path)
+    return Image(pixels=_in_units(found)[None], stored=stored, geometry=geometry, path=path)
 
 
 def read_series(path: Path, *, whole: bool = False) -> Series:

@@ -22,6 +22,9 @@ class StoredAs:
         slope: Value in units = slope * stored + intercept.
         intercept: See ``slope``.
         unit: ``"HU"``, ``"a.u."`` (MR) or ``"level"`` (photographs).
+        modality: DICOM modality such as ``"CT"``; empty where the format does not say.
+        series: SeriesInstanceUID, by which a derived series finds its source again; empty for other formats.
+        burned_in: Why the pixels may hold text, such as ``"BurnedInAnnotation YES"``; empty where nothing says so.
         notes: What reading did that a reader would want to know, such as ``"EXIF orientation 6 applied"``.
     """
 
@@ -30,6 +33,9 @@ class StoredAs:
     unit: str
     slope: float = 1.0
     intercept: float = 0.0
+    modality: str = ""
+    series: str = field(default="", compare=False)
+    burned_in: str = ""
     notes: tuple[str, ...] = ()
 
 

@@ -14,15 +14,19 @@ from medgan.imaging.image import Image, Pixels
 _SAME_GRID_SHARE = 0.05
 
 
-def read_image(path: Path | str, *, max_megapixels: float = 50.0, volume: int | None = None) -> Image:
+def read_image(
+    path: Path | str, *, max_megapixels: float = 50.0, volume: int | None = None, series: str | None = None
+) -> Image:
     """Read a photograph, a NIfTI volume or a DICOM series.
 
     The format is told by the file's first bytes. What reading did beside decoding stands in ``stored.notes``.
 
     Args:
-        path: PNG, JPEG, TIFF, .nii, .nii.gz, a DICOM file, or a folder that holds one DICOM series.
+        path: PNG, JPEG, TIFF, .nii, .nii.gz, a DICOM file, or a folder, zip or DICOMDIR with DICOM series.
         max_megapixels: Photographs larger than this are refused before they are decoded.
-        volume: Which volume of a 4D NIfTI file, from 0.
+        volume: Which volume of a 4D file, from 0.
+        series: Which DICOM series: its UID, a part of its description, or a rule; see
+            :func:`medgan.imaging.dicom.read_dicom`.
 
     Returns:
         A photograph (C, H, W) with ``geometry`` None, or a volume (1, D, H, W) in units.
@@ -31,7 +35,7 @@ def read_image(path: Path | str, *, max_megapixels: float = 50.0, volume: int | 
         ReadError: R000 to R034; every one names the file, what was found and how to mend it.
         GeometryError: G010 to G012, if the grid of a volume is not finite, singular or sheared.
     """
-    return _read(Path(path), max_megapixels=max_megapixels, volume=volume, palette="expand")
+    return _read(Path(path), max_megapixels=max_megapixels, volume=volume, series=series, palette="expand")
 
 
 def read_label(path: Path, *, like: Image, max_megapixels: float = 50.0) -> npt.NDArray[np.generic]:
@@ -53,7 +57,7 @@ def read_label(path: Path, *, like: Image, max_megapixels: float = 50.0) -> npt.
         ReadError: R013 fractional labels, R014 a colour picture or DICOM, R015 a lossy JPEG.
         GeometryError: G003 another shape, G004 another grid.
     """
-    image = _read(path, max_megapixels=max_megapixels, volume=None, palette="index")
+    image = _read(path, max_megapixels=max_megapixels, volume=None, series=None, palette="index")
     if image.stored.format in ("jpeg", "dicom") or image.channels != 1:
         image = _grey(image)
     image = _turned_like(image, like)
@@ -61,21 +65,28 @@ def read_label(path: Path, *, like: Image, max_megapixels: float = 50.0) -> npt.
     return _whole_numbers(image.pixels[0], path)
 
 
-def _read(path: Path, *, max_megapixels: float, volume: int | None, palette: str) -> Image:
+def _read(path: Path, *, max_megapixels: float, volume: int | None, series: str | None, palette: str) -> Image:
     kind = kind_of(path)
     if kind == "nifti":
         from medgan.imaging.nifti import read_nifti
 
+        _refuse_series(path, kind, series)
         return read_nifti(path, volume=volume)
-    if volume is not None:
-        raise ReadError("R008", "volume: is only for 4D NIfTI files", where=str(path), got=f"{kind}, volume {volume}")
     if kind == "dicom":
         from medgan.imaging.dicom import read_dicom
 
-        return read_dicom(path)
+        return read_dicom(path, volume=volume, series=series, max_megapixels=max_megapixels)
+    if volume is not None:
+        raise ReadError("R008", "volume: is only for 4D files", where=str(path), got=f"{kind}, volume {volume}")
+    _refuse_series(path, kind, series)
     from medgan.imaging.photograph import read_photograph
 
     return read_photograph(path, max_megapixels=max_megapixels, palette=palette)
+
+
+def _refuse_series(path: Path, kind: str, series: str | None) -> None:
+    if series is not None:
+        raise ReadError("R018", "series: is only for DICOM", where=str(path), got=f"{kind}, series {series!r}")
 
 
 def _grey(image: Image) -> Image:

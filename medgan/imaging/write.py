@@ -4,11 +4,13 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from medgan.errors import WriteError
+from medgan.imaging.derivation import Derivation
 from medgan.imaging.image import Image, StoredAs
 
 _log = logging.getLogger(__name__)
@@ -22,7 +24,7 @@ _SUFFIXES = {
 }
 
 
-def write_image(image: Image, path: Path | str, *, like: Image) -> int:
+def write_image(image: Image, path: Path | str, *, like: Image, derivation: Derivation | None = None) -> int:
     """Write an image as its source is stored, completely or not at all.
 
     PNG and TIFF lose nothing; JPEG is written at quality 95 without chroma subsampling. NIfTI keeps the source's
@@ -33,6 +35,7 @@ def write_image(image: Image, path: Path | str, *, like: Image) -> int:
         image: What to write; ``image.stored`` says in which type and scale.
         path: File to write or replace, with a suffix of the format; a folder for DICOM.
         like: The source, whose header is taken from ``like.path`` where that is still there.
+        derivation: What made the image, for a derived DICOM series.
 
     Returns:
         How many values were clipped.
@@ -45,7 +48,7 @@ def write_image(image: Image, path: Path | str, *, like: Image) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        clipped = _writer(image.stored.format)(image, temporary, like)
+        clipped = _writer(image.stored.format, derivation)(image, temporary, like)
         _put_in_place(temporary, path)
     except OSError as error:
         raise WriteError(
@@ -63,7 +66,7 @@ def suffix_of(stored: StoredAs) -> str:
     return _SUFFIXES[stored.format][0]
 
 
-def _writer(name: str) -> Callable[[Image, Path, Image], int]:
+def _writer(name: str, derivation: Derivation | None) -> Callable[[Image, Path, Image], int]:
     if name == "nifti":
         from medgan.imaging.write_nifti import write_nifti
 
@@ -71,7 +74,7 @@ def _writer(name: str) -> Callable[[Image, Path, Image], int]:
     if name == "dicom":
         from medgan.imaging.write_dicom import write_dicom
 
-        return write_dicom
+        return partial(write_dicom, derivation=derivation)
     from medgan.imaging.write_photograph import write_photograph
 
     return write_photograph

@@ -12,6 +12,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from medgan.errors import WriteError
+from medgan.imaging.derivation import Derivation
 from medgan.imaging.dicom import Series, read_series
 from medgan.imaging.dicom_pixels import stored_limits
 from medgan.imaging.image import Image, Pixels, StoredAs
@@ -28,7 +29,7 @@ _OF_THE_OLD_PIXELS = (
 )
 
 
-def write_dicom(image: Image, path: Path, like: Image) -> int:
+def write_dicom(image: Image, path: Path, like: Image, *, derivation: Derivation | None = None) -> int:
     """Write a new series that says of itself that it is derived and synthetic.
 
     Patient, study and geometry stay; series and instance UIDs are new, and the same for the same values; every
@@ -39,6 +40,7 @@ def write_dicom(image: Image, path: Path, like: Image) -> int:
         image: (1, D, H, W) in units on the source's grid.
         path: Folder to make.
         like: The source, whose files must still be there.
+        derivation: What made the values.
 
     Returns:
         0: nothing is clipped.

@@ -9,6 +9,7 @@ from medgan.errors import ManifestError
 from medgan.manifests.table import Row, read_table
 
 OWN_COLUMNS = ("case_id", "subject_id", "domain", "image", "mask", "grade", "quality", "pair_id", "split")
+RARE_COLUMNS = ("volume", "series", "reviewed")  # written only where a case fills them
 _REQUIRED = ("case_id", "subject_id", "domain", "image")
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 
@@ -27,6 +28,9 @@ class Case:
         quality: Integer quality class.
         pair_id: Cases of two domains with the same pair_id show the same thing on the same grid.
         split: ``"train"``, ``"test"`` or a fold number where the manifest gives one.
+        volume: Which volume of a 4D file, from 0.
+        series: Which DICOM series of a folder: its UID, a part of its description or a rule.
+        reviewed: Whether somebody has looked for text in the pixels, and found none or took it out.
         extra: Free columns.
         row: Row in the file it was read from, the header being row 1; for messages only, never compared or written.
     """
@@ -40,6 +44,9 @@ class Case:
     quality: int | None = None
     pair_id: str | None = None
     split: str | None = None
+    volume: int | None = None
+    series: str | None = None
+    reviewed: bool = False
     extra: dict[str, str] = field(default_factory=dict, hash=False)
     row: int | None = field(default=None, compare=False, repr=False)
 
@@ -86,7 +93,7 @@ def relative_path(text: str, name: str, *, where: str) -> str:
 
 
 def _case(row: Row) -> Case:
-    values = {name: row.values.get(name, "").strip() for name in OWN_COLUMNS}
+    values = {name: row.values.get(name, "").strip() for name in (*OWN_COLUMNS, *RARE_COLUMNS)}
     for name in _REQUIRED:
         if not values[name]:
             raise ManifestError("M002", f"{name} is blank", where=row.where, remedy="fill it in or take the row out")
@@ -104,7 +111,10 @@ def _case(row: Row) -> Case:
         quality=_integer(values["quality"], "quality", where=row.where),
         pair_id=values["pair_id"] or None,
         split=values["split"] or None,
-        extra={name: value for name, value in row.values.items() if name not in OWN_COLUMNS},
+        volume=_integer(values["volume"], "volume", where=row.where),
+        series=values["series"] or None,
+        reviewed=_yes(values["reviewed"], "reviewed", where=row.where),
+        extra={name: value for name, value in row.values.items() if name not in (*OWN_COLUMNS, *RARE_COLUMNS)},
         row=row.number,
     )
 
@@ -125,6 +135,13 @@ def _integer(text: str, name: str, *, where: str) -> int | None:
     if not _WHOLE_NUMBER.fullmatch(text):
         raise ManifestError("M005", f"{name} is not a whole number", where=where, got=repr(text))
     return int(text)
+
+
+def _yes(text: str, name: str, *, where: str) -> bool:
+    known = {"": False, "no": False, "yes": True}
+    if text.lower() not in known:
+        raise ManifestError("M009", f"{name} is neither yes nor no", where=where, got=repr(text), remedy="write yes")
+    return known[text.lower()]
 
 
 def _duplicates(cases: Iterable[Case], name: str) -> Iterator[ManifestError]:

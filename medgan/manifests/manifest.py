@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medgan.errors import ManifestError
-from medgan.manifests.case import OWN_COLUMNS, Case, parse_manifest, relative_path
+from medgan.manifests.case import OWN_COLUMNS, RARE_COLUMNS, Case, parse_manifest, relative_path
 from medgan.manifests.table import replace_text
 
 __all__ = ["Case", "Manifest", "parse_manifest", "read_manifest", "relative_path", "write_manifest"]
@@ -127,8 +127,15 @@ def _to_csv(cases: tuple[Case, ...]) -> str:
     free = sorted({name for case in cases for name in case.extra})
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*OWN_COLUMNS, *free])
+    own = [*OWN_COLUMNS, *(name for name in RARE_COLUMNS if any(_text(getattr(case, name)) for case in cases))]
+    writer.writerow([*own, *free])
     for case in cases:
-        values = [getattr(case, name) for name in OWN_COLUMNS] + [case.extra.get(name, "") for name in free]
-        writer.writerow(["" if value is None else value for value in values])
+        values = [getattr(case, name) for name in own] + [case.extra.get(name, "") for name in free]
+        writer.writerow([_text(value) for value in values])
     return out.getvalue()
+
+
+def _text(value: str | int | None) -> str:  # bool is an int
+    if value is None or value is False:
+        return ""
+    return "yes" if value is True else str(value)

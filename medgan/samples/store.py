@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from medgan.errors import MedganError, ReadError, WriteError
-from medgan.imaging.read import read_image, read_label
+from medgan.imaging.case_images import read_case_image, read_case_label
 from medgan.manifests.manifest import Case, Manifest
 from medgan.samples.footprint import predicted_bytes
 from medgan.samples.prepared import PreparedCase, open_prepared, save_prepared, sweep
@@ -45,6 +45,8 @@ class PreparedStore:
             ReadError: R040, if a file is there but may not be read. A file that is absent is the reader's to report.
         """
         digest = hashlib.sha256(f"{VERSION}\n{self.preparation.model_dump_json()}\n".encode())
+        if case.volume is not None or case.series is not None or case.reviewed:
+            digest.update(f"{case.volume}\n{case.series}\n{case.reviewed}\n".encode())
         for part in (manifest.image_path(case), manifest.mask_path(case)):
             try:
                 digest.update(_digest_of(part))
@@ -133,9 +135,8 @@ class PreparedStore:
 
     def _prepare(self, case: Case, manifest: Manifest, folder: Path) -> None:
         limit = self.preparation.max_megapixels
-        image = read_image(manifest.image_path(case), max_megapixels=limit)
-        mask = manifest.mask_path(case)
-        label = None if mask is None else read_label(mask, like=image, max_megapixels=limit)
+        image = read_case_image(manifest, case, max_megapixels=limit)
+        label = read_case_label(manifest, case, like=image, max_megapixels=limit)
         prepared = prepare(image, self.preparation, label=label)
         try:
             save_prepared(prepared, folder, source=hashlib.sha256(case.image.encode()).hexdigest())

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from medgan.errors import MedganError
-from medgan.imaging.read import read_image, read_label
+from medgan.imaging.case_images import read_case_image
+from medgan.imaging.read import read_label
 from medgan.manifests.checks import check_folds, check_table
 from medgan.manifests.file_checks import files_of
 from medgan.manifests.findings import Finding, finding_of
@@ -49,13 +50,14 @@ def check_study(study: Study, *, progress: Progress | None = None) -> list[Findi
 
 def _case(study: Study, manifest: Manifest, case: Case) -> Iterator[Finding]:
     path, mask = manifest.image_path(case), manifest.mask_path(case)
+    limit = study.preparation.max_megapixels
     if not any(part.stat().st_size for part in files_of(path) if part.is_file()):
         return  # absent or empty, as the check of files has said
     try:
-        image = read_image(path, max_megapixels=study.preparation.max_megapixels)
+        image = read_case_image(manifest, case, max_megapixels=limit)
         prepare(image, study.preparation)
         if mask is not None and mask.exists():
-            label = read_label(mask, like=image, max_megapixels=study.preparation.max_megapixels)
+            label = read_label(mask, like=image, max_megapixels=limit)
             for task in study.tasks:
                 if task.label == "mask" and case.domain in domains_of(study, task):
                     class_label(label, task.mask_values)

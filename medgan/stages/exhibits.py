@@ -5,6 +5,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from medgan.errors import ManifestError
+from medgan.imaging.case_images import read_case_image
 from medgan.imaging.image import Image
 from medgan.imaging.intensity import Window
 from medgan.imaging.read import read_image, read_label
@@ -76,11 +77,11 @@ class _Drawer:
         self._cap = study.preparation.max_megapixels
 
     def __call__(self, original: Case, translated: Case, *, note: str, worst: bool) -> BeforeAfter:
-        source = read_image(self._materials.manifest.image_path(original), max_megapixels=self._cap)
+        source = read_case_image(self._materials.manifest, original, max_megapixels=self._cap)
         prepared = prepare(source, self._study.preparation)
         label = self._label(original, source)
         index = _slice(source, label)
-        output = read_image(self._translated.image_path(translated), max_megapixels=self._cap)
+        output = read_case_image(self._translated, translated, max_megapixels=self._cap)
         reference = self._reference(translated)
         return BeforeAfter(
             case_id=original.case_id,

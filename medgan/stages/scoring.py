@@ -11,8 +11,9 @@ import torch
 
 from medgan import discover
 from medgan.errors import CheckpointError, ManifestError
+from medgan.imaging.case_images import read_case_image
 from medgan.imaging.image import Image
-from medgan.imaging.read import read_image, read_label
+from medgan.imaging.read import read_label
 from medgan.imaging.slices import crop_back, fit_square, neighbour_stack, pad_to_multiple
 from medgan.manifests.manifest import Case, Manifest
 from medgan.metrics.catalogue import metric
@@ -78,7 +79,7 @@ def score_manifest(
     rows: list[Row] = []
     cases = progress.over(manifest.cases, doing=doing) if progress else manifest.cases
     for case in cases:
-        image = read_image(manifest.image_path(case), max_megapixels=model.preparation.max_megapixels)
+        image = read_case_image(manifest, case, max_megapixels=model.preparation.max_megapixels)
         prepared = prepare(image, model.preparation)
         if model.task.label == "mask":
             scores = _segmentation(model, prepared, image, manifest, case)

@@ -11,6 +11,7 @@ import torch
 
 from medgan import discover
 from medgan.errors import CheckpointError, GeometryError
+from medgan.imaging.derivation import Derivation
 from medgan.imaging.image import Image
 from medgan.imaging.intensity import Window
 from medgan.imaging.slices import crop_back, neighbour_stack, pad_to_multiple
@@ -35,7 +36,7 @@ class TrainedTranslator:
         source: Domain it takes.
         target: Domain it gives.
         windows: Intensity contract of the source and the target.
-        run: Id of the run: the first 12 digits of its weights' SHA-256.
+        weights_sha256: SHA-256 of its weights.
         method: Name of the method.
         device: Where it computes.
     """
@@ -45,9 +46,25 @@ class TrainedTranslator:
     source: str
     target: str
     windows: dict[str, Window]
-    run: str
+    weights_sha256: str
     method: str
     device: torch.device
+
+    @property
+    def run(self) -> str:
+        """Id of the run: the first 12 digits of its weights' SHA-256."""
+        return self.weights_sha256[:12]
+
+    @property
+    def derivation(self) -> Derivation:
+        """What is written into the images that it makes."""
+        return Derivation(
+            method=self.method,
+            run=self.run,
+            weights_sha256=self.weights_sha256,
+            source=self.source,
+            target=self.target,
+        )
 
     def translate(self, image: Image, *, to: str | None = None) -> Image:
         """Translate one image, with its geometry, size and type kept.
@@ -139,7 +156,7 @@ def open_run(run: Path | str, *, device: DeviceName = "auto") -> TrainedTranslat
         source=direction["source"],
         target=direction["target"],
         windows={direction[side]: _window(identity.intensity[side]) for side in ("source", "target")},
-        run=info.sha256[:12],
+        weights_sha256=info.sha256,
         method=identity.method,
         device=where,
     )

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from medgan.imaging.read import read_image
+from medgan.imaging.case_images import read_case_image
+from medgan.imaging.container import kind_of
 from medgan.imaging.write import write_image
 from medgan.manifests.file_checks import files_of
 from medgan.manifests.manifest import Case, Manifest, write_manifest
@@ -75,13 +76,13 @@ def translate_manifest(
 def _translate_case(trained: TrainedTranslator, manifest: Manifest, case: Case, folder: Path, *, go_on: bool) -> Case:
     source_path, mask_path = manifest.image_path(case), manifest.mask_path(case)
     name = safe_name(case.case_id)
-    image = Path("images") / (name + ("" if source_path.is_dir() else _suffix(source_path)))
+    image = Path("images") / (name + ("" if kind_of(source_path) == "dicom" else _suffix(source_path)))
     if not (go_on and (folder / image).exists()):
-        source = read_image(source_path, max_megapixels=trained.preparation.max_megapixels)
+        source = read_case_image(manifest, case, max_megapixels=trained.preparation.max_megapixels)
         prepared = prepare(source, trained.preparation)
         result = trained.restored(trained.translate_array(prepared.pixels), prepared, source)
         (folder / image).parent.mkdir(parents=True, exist_ok=True)
-        write_image(result, folder / image, like=source)
+        write_image(result, folder / image, like=source, derivation=trained.derivation)
     mask = None
     if mask_path is not None:
         mask = Path("masks") / (name + _suffix(mask_path))
@@ -90,6 +91,8 @@ def _translate_case(trained: TrainedTranslator, manifest: Manifest, case: Case, 
     return replace(
         case,
         domain=trained.target,
+        volume=None,
+        series=None,
         image=str(image),
         mask=None if mask is None else str(mask),
         extra=case.extra | {"translated_from": case.domain},
