@@ -1,6 +1,7 @@
 """One command per stage: parse, call, print."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +26,9 @@ StudyFile = Annotated[Path, typer.Argument(help="study file (.yaml)", show_defau
 Profile = Annotated[str | None, typer.Option(help="profile of the study file")]
 Output = Annotated[Path | None, typer.Option(help="folder for the results, in place of the study's")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="plain lines, no progress bars")]
+KeepGoing = Annotated[
+    bool, typer.Option("--keep-going", help="leave out cases that cannot be used, and go on after a failed job")
+]
 Fold = Annotated[int, typer.Option(help="outer fold, counted from 0")]
 Seed = Annotated[int, typer.Option(help="seed of the training")]
 Translator = Annotated[str, typer.Option(help="translator of the study")]
@@ -77,13 +81,13 @@ def run(
     cores: Annotated[int, typer.Option(help="cores to use")] = 2,
     gpus: Annotated[int, typer.Option(help="GPUs to use")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would run")] = False,
-    keep_going: Annotated[bool, typer.Option("--keep-going", help="go on after a failed job")] = False,
+    keep_going: KeepGoing = False,
     quiet: Quiet = False,
 ) -> None:
     """Run a study: only what is missing or changed. Further options, such as --executor slurm, go to Snakemake."""
     from medgan.settings.study import read_study
 
-    settings = read_study(study, profile=profile, output=output)
+    settings = read_study(study, profile=profile, output=output).model_copy(update=_going_on(keep_going=keep_going))
     passed_on = list(context.args)
     _run(settings, cores=cores, gpus=gpus, dry_run=dry_run, keep_going=keep_going, passed_on=passed_on, quiet=quiet)
 
@@ -102,9 +106,20 @@ def status(study: StudyFile, profile: Profile = None, output: Output = None) -> 
 
 
 @app.command()
-def prepare(study: StudyFile, profile: Profile = None, output: Output = None, quiet: Quiet = False) -> None:
+def prepare(
+    study: StudyFile,
+    profile: Profile = None,
+    output: Output = None,
+    keep_going: KeepGoing = False,
+    quiet: Quiet = False,
+) -> None:
     """Split a study by subject and fill its prepared store."""
-    _one_job(study, profile, output, stage="prepare", quiet=quiet)
+    from medgan.settings.study import read_study
+    from medgan.workflow.job import LAUNCHER
+
+    _one_job(study, profile, output, stage="prepare", quiet=quiet, changes=_going_on(keep_going=keep_going))
+    if LAUNCHER not in os.environ:  # else whoever launched the job says it, once
+        _say_left_out(read_study(study, profile=profile, output=output))
 
 
 @app.command()
@@ -170,7 +185,7 @@ def downstream(
 ) -> None:
     """Train and score one arm of a task, or with --run score a trained model on any manifest."""
     if study is not None:
-        names = {"task": task, "arm": arm, "target_cases": target_cases}
+        names: dict[str, Any] = {"task": task, "arm": arm, "target_cases": target_cases}
         _one_job(study, profile, output, stage="downstream", quiet=quiet, fold=fold, seed=seed, **names)
         return
     from medgan.stages.apply import score_new
@@ -193,7 +208,7 @@ def judge(
     quiet: Quiet = False,
 ) -> None:
     """Let a task's trained model judge source images before and after translation."""
-    names = {"task": task, "target_cases": target_cases}
+    names: dict[str, Any] = {"task": task, "target_cases": target_cases}
     _one_job(study, profile, output, stage="judge", quiet=quiet, fold=fold, seed=seed, **names)
 
 
@@ -302,19 +317,46 @@ def _run(
         launch(study, cores=cores, gpus=gpus, dry_run=dry_run, keep_going=keep_going, passed_on=passed_on, report=show)
     if not dry_run:
         _say(f"The report: {study.output / 'report' / 'report.html'}")
+        _say_left_out(study)
 
 
 def _one_job(
-    path: Path, profile: str | None, output: Path | None, *, stage: str, quiet: bool, **arguments: Any
+    path: Path,
+    profile: str | None,
+    output: Path | None,
+    *,
+    stage: str,
+    quiet: bool,
+    changes: dict[str, Any] | None = None,
+    **arguments: Any,
 ) -> None:
     from medgan.settings.study import read_study
     from medgan.stages.arguments import JobArguments
     from medgan.workflow.job import end_with_launcher, find_job, run_job
 
     end_with_launcher()
-    study = read_study(path, profile=profile, output=output)
+    study = read_study(path, profile=profile, output=output).model_copy(update=changes or {})
     job = find_job(study, stage, JobArguments(**arguments))
     run_job(study, job, report=_say)
+
+
+def _going_on(*, keep_going: bool) -> dict[str, Any]:
+    """Changes of a study: the option can only add to what the study file says."""
+    return {"keep_going": True} if keep_going else {}
+
+
+def _say_left_out(study: Any) -> None:
+    """List the cases that a study went on without; they make the exit status 1."""
+    from medgan.stages.left_out import FILE, read_left_out
+    from medgan.stages.workspace import Workspace
+
+    path = Workspace(study.output).prepared / FILE
+    left_out = read_left_out(path)
+    for one in left_out:
+        _say(f"left out [{one.code}] {one.where}: {one.message}; {one.remedy}")
+    if left_out:
+        _say(f"{len(left_out)} cases left out: {path}")
+        raise typer.Exit(1)
 
 
 def _progress(folder: Path, what: str) -> Any:

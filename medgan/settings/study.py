@@ -123,6 +123,11 @@ class Study(Settings):
     allow_duplicates: bool = Field(
         default=False, description="let the same file stand under two subjects; recorded by `medgan check`"
     )
+    keep_going: bool = Field(
+        default=False,
+        description="leave out cases that cannot be used, list them and end with a status that is not zero, "
+        "in place of stopping at the first",
+    )
     tensorboard: bool = Field(
         default=False, description="translators write TensorBoard files; needs the extra medgan[tensorboard]"
     )

@@ -9,7 +9,7 @@ from medgan.manifests.manifest import Case, Manifest, read_manifest
 from medgan.manifests.split import Folds, read_folds
 from medgan.samples.store import PreparedCase, PreparedStore
 from medgan.settings.study import IDENTITY, Study, Task
-from medgan.stages.workspace import Workspace, translate_job
+from medgan.stages.workspace import KEPT, Workspace, translate_job
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,10 @@ class Materials:
 def open_materials(study: Study) -> Materials:
     """Open what the ``prepare`` job left."""
     workspace = Workspace(study.output)
+    kept = workspace.prepared / KEPT
     return Materials(
         study,
-        read_manifest(study.manifest, root=study.data_root),
+        read_manifest(kept if kept.exists() else study.manifest, root=study.data_root),
         read_folds(workspace.splits),
         PreparedStore(workspace.store, study.preparation),
     )

@@ -2,54 +2,56 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from medgan.errors import ManifestError
-from medgan.manifests.checks import check_table
-from medgan.manifests.manifest import Case, Manifest, read_manifest
+from medgan.errors import ManifestError, MedganError
+from medgan.manifests.checks import check_manifest, check_table
+from medgan.manifests.findings import Finding
+from medgan.manifests.manifest import Case, Manifest, parse_manifest, read_manifest, write_manifest
 from medgan.manifests.split import Folds, given_folds, make_folds, write_folds
 from medgan.manifests.table import replace_text
 from medgan.samples.store import PreparedCase, PreparedStore
 from medgan.settings.study import Study
 from medgan.stages.arguments import JobArguments
 from medgan.stages.choices import wrong_choices
+from medgan.stages.left_out import FILE as LEFT_OUT
+from medgan.stages.left_out import LeftOut, blamed, left_out_by, without, write_left_out
 from medgan.stages.needs import domains_of, needs_of, no_data_root, used_domains
 from medgan.stages.progress import Progress
 from medgan.stages.scoring import class_label
-from medgan.stages.workspace import Workspace
+from medgan.stages.workspace import KEPT, Workspace
 
 
 def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress) -> list[Path]:
     """Split the study and prepare every case.
 
     Returns:
-        The table of folds and a summary of what was prepared.
+        The table of folds and a summary of what was prepared; where cases are left out, their list and the manifest
+        of the others.
 
     Raises:
         MedganError: The first wrong choice of the study, since all that follows would end in it.
-        ManifestError: The first error of the manifest, such as the same file under two subjects.
+        ManifestError: The first error of the manifest, such as the same file under two subjects. Where the study keeps
+            going, only one that is no single case's fault.
     """
     for error in wrong_choices(study):
         raise error
     if not study.data_root.is_dir():
         raise no_data_root(study)
-    for found in check_table(study.manifest, root=study.data_root, needs=needs_of(study)):
-        if found.severity == "error":
-            raise ManifestError(found.code, found.message, where=found.where, remedy=found.remedy)
-    manifest = read_manifest(study.manifest, root=study.data_root)
+    manifest, left_out = _sound_rows(study)
+    prepared = _prepared(study, manifest, left_out, progress)
+    if left_out:
+        manifest = _remaining(study, manifest, left_out)
     folds = study_folds(study, manifest)
     splits = folder / "splits.csv"
     write_folds(folds, splits)
-    store = PreparedStore(Workspace(study.output).store, study.preparation)
-    cases = [case for case in manifest if case.domain in used_domains(study)]
-    total = len(cases)
-    prepared = store.add_all(
-        cases, manifest, workers=study.threads, report=lambda done: progress(done, total, doing="preparing cases")
-    )
-    _refuse_unknown_labels(study, prepared)
+    remain = {case.case_id for case in manifest}
+    prepared = [one for one in prepared if one.case.case_id in remain]
+    cases = [one.case for one in prepared]
     summary = {
         "manifest": manifest.digest,
         "cases": {domain: sum(case.domain == domain for case in cases) for domain in sorted(used_domains(study))},
@@ -62,7 +64,12 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
         "losses": _losses([loss for case in prepared for loss in case.trace.losses]),
     }
     replace_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
-    return [splits, folder / "summary.json"]
+    written = [splits, folder / "summary.json"]
+    if left_out:
+        write_left_out(left_out, folder / LEFT_OUT)
+        write_manifest(manifest, folder / KEPT)
+        written += [folder / LEFT_OUT, folder / KEPT]
+    return written
 
 
 def study_folds(study: Study, manifest: Manifest) -> Folds:
@@ -94,17 +101,83 @@ def study_folds(study: Study, manifest: Manifest) -> Folds:
     )
 
 
-def _refuse_unknown_labels(study: Study, prepared: list[PreparedCase]) -> None:
-    """Refuse a mask with a value that a task does not name, before hours are spent on training.
+def refuse_errors(findings: Iterable[Finding]) -> None:
+    """Stop at the first error among findings.
 
     Raises:
-        ManifestError: M052.
+        ManifestError: That error.
     """
-    for task in study.tasks:
-        if task.label == "mask":
-            for one in prepared:
-                if one.label_values is not None and one.case.domain in domains_of(study, task):
-                    class_label(np.asarray(one.label_values), task.mask_values, where=one.case.where)
+    for found in findings:
+        if found.severity == "error":
+            raise ManifestError(found.code, found.message, where=found.where, remedy=found.remedy)
+
+
+def _sound_rows(study: Study) -> tuple[Manifest, list[LeftOut]]:
+    """The rows that can be used, by what the table and the files' names say."""
+    needs = needs_of(study)
+    if not study.keep_going:
+        refuse_errors(check_table(study.manifest, root=study.data_root, needs=needs))
+        return read_manifest(study.manifest, root=study.data_root), []
+    cases, errors = parse_manifest(study.manifest)
+    manifest = Manifest(cases=cases, root=study.data_root)
+    left_out = [left_out_by(error) for error in errors]
+    found = check_manifest(manifest, needs=needs)
+    left_out += [one for _, one in blamed(found, cases) if one is not None]
+    # What is the whole study's fault may go with the bad rows; what stays is refused once they are out.
+    return without(manifest, left_out), left_out
+
+
+def _remaining(study: Study, manifest: Manifest, left_out: list[LeftOut]) -> Manifest:
+    """What is left, and sound as a study: a case whose pair is gone goes too, and is added to ``left_out``.
+
+    Raises:
+        ManifestError: The first error that is no single case's fault.
+    """
+    while True:
+        manifest = without(manifest, left_out)
+        found = list(blamed(check_manifest(manifest, needs=needs_of(study)), manifest))
+        refuse_errors(finding for finding, one in found if one is None)
+        more = [one for _, one in found if one is not None]
+        if not more:
+            return manifest
+        left_out += more
+
+
+def _prepared(study: Study, manifest: Manifest, left_out: list[LeftOut], progress: Progress) -> list[PreparedCase]:
+    """Prepare every case that the study reads; where it keeps going, those that fail are added to ``left_out``."""
+
+    def leave_out(case: Case, error: MedganError) -> None:
+        left_out.append(left_out_by(error, case))
+
+    store = PreparedStore(Workspace(study.output).store, study.preparation)
+    cases = [case for case in manifest if case.domain in used_domains(study)]
+    total = len(cases)
+    prepared = store.add_all(
+        cases,
+        manifest,
+        workers=study.threads,
+        report=lambda done: progress(done, total, doing="preparing cases"),
+        on_error=leave_out if study.keep_going else None,
+    )
+    return [one for one in prepared if _labels_known(study, one, leave_out if study.keep_going else None)]
+
+
+def _labels_known(study: Study, one: PreparedCase, leave_out: Callable[[Case, MedganError], None] | None) -> bool:
+    """Whether a mask holds only values that the tasks name: seen before hours are spent on training.
+
+    Raises:
+        ManifestError: M052, where nothing is left out.
+    """
+    try:
+        for task in study.tasks:
+            if task.label == "mask" and one.label_values is not None and one.case.domain in domains_of(study, task):
+                class_label(np.asarray(one.label_values), task.mask_values, where=one.case.where)
+    except ManifestError as error:
+        if leave_out is None:
+            raise
+        leave_out(one.case, error)
+        return False
+    return True
 
 
 def _stratum(case: Case, key: str) -> str:

@@ -38,6 +38,10 @@ def measure_job(fold: int, seed: int) -> str:
     return f"fold{fold}/seed{seed}/measure"
 
 
+KEPT = "manifest.csv"
+"""The manifest of the cases that remain, in the folder of ``prepare``; only where some are left out."""
+
+
 @dataclass(frozen=True)
 class Workspace:
     """The output folder of a study.
@@ -57,6 +61,11 @@ class Workspace:
     def splits(self) -> Path:
         """Table of subject and fold."""
         return self.root / "prepare" / "splits.csv"
+
+    @property
+    def prepared(self) -> Path:
+        """Folder of the ``prepare`` job."""
+        return self.root / "prepare"
 
     def folder(self, job: str) -> Path:
         """Folder of a job."""
