@@ -4,125 +4,150 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nibabel.spatialimages import HeaderDataError
 
 from medgan.errors import GeometryError, ReadError
-from medgan.imaging.geometry import Affine, Geometry
-from medgan.imaging.image import Image, StoredAs
-from medgan.imaging.nifti_bytes import read_nifti_bytes
+from medgan.imaging.geometry import Geometry
+from medgan.imaging.image import Image, Pixels, StoredAs
+from medgan.imaging.nifti_affine import affine_of
+from medgan.imaging.nifti_bytes import NiftiFile, read_nifti_bytes
 
-_SAME_AFFINE_MM = 1e-3
+_EXACT_IN_FLOAT32 = 2.0**24
+_EXACT_IN_FLOAT64 = 2**53
 
 
 def read_nifti(path: Path, *, volume: int | None = None) -> Image:
-    """Read one volume of a .nii or .nii.gz file.
+    """Read one volume of a .nii or .nii.gz file, or of a .hdr/.img pair of NIfTI.
 
     Args:
-        path: File; compressed or not is told by its bytes, and noted where the name says otherwise.
+        path: File, of a pair the .hdr; compressed or not is told by its bytes, and noted where the name says otherwise.
         volume: Which volume of a 4D file, from 0.
 
     Returns:
-        Pixels (1, D, H, W) where D, H, W are the file's k, j, i; integer where the rescale is the identity, else
-        float32. The unit is ``"a.u."``, since a NIfTI header does not name one.
+        Pixels (1, D, H, W) where D, H, W are the file's k, j, i; (3, D, H, W) for RGB. Integer where the rescale is
+        the identity, else float32, or float64 where float32 would lose a stored step or a whole number. The unit is
+        ``"a.u."``, since a NIfTI header does not name one.
 
     Raises:
-        ReadError: R004 to R010, see :mod:`medgan.imaging.nifti_bytes`; R009 NaN or infinite voxels.
-        GeometryError: G010 to G012, if the grid is not finite, singular or sheared.
+        ReadError: R004 to R010 and R041 to R046, see :mod:`medgan.imaging.nifti_bytes`; R009 NaN or infinite voxels,
+            R042 a rescale that is not finite, R047 RGBA that is see-through.
+        GeometryError: G010 to G012, if the grid is not finite, singular or sheared; G017 and G018, if it cannot be
+            told, see :func:`medgan.imaging.nifti_affine.affine_of`.
     """
     file = read_nifti_bytes(path, volume=volume)
     notes: list[str] = []
-    if file.compressed != (path.suffix == ".gz"):
-        notes.append("named .gz but not compressed" if path.suffix == ".gz" else "compressed but not named .gz")
     if file.volumes > 1:
         notes.append(f"volume {volume} of {file.volumes}")
-    affine, said = affine_of(file.header)
-    notes += said
-    slope, intercept = rescale_of(file.header)
-    values = _in_units(file.stored, slope, intercept, notes)
-    _refuse_not_finite(values, path)
+    geometry = _geometry(file, path, notes)
+    colour = file.stored.shape[0] > 1
+    slope, intercept = (1.0, 0.0) if colour else rescale_of(file.header, where=str(path))
+    pixels = (
+        _colour(file.stored, path, notes)
+        if colour
+        else _in_units(file.stored, slope, intercept, notes=notes, path=path)
+    )
+    _refuse_not_finite(pixels, path)
     stored = StoredAs(
         format="nifti",
         dtype=file.stored.dtype.name,
         unit="a.u.",
         slope=slope,
         intercept=intercept,
-        notes=tuple(notes),
+        notes=(*notes, *file.notes),
     )
+    return Image(pixels=pixels, stored=stored, geometry=geometry, path=path)
+
+
+def rescale_of(header: Any, *, where: str) -> tuple[float, float]:
+    """Slope and intercept; a slope of 0 means none by the NIfTI-1 standard, and so does NaN, as nibabel writes it.
+
+    Raises:
+        ReadError: R042, if the slope is infinite, or the intercept of a valid slope is not finite.
+    """
+    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
+    if slope == 0 or np.isnan(slope):
+        return 1.0, 0.0
+    if not np.isfinite([slope, intercept]).all():
+        raise ReadError(
+            "R042",
+            "the rescale is not finite",
+            where=where,
+            got=f"slope {slope:g}, intercept {intercept:g}",
+            expected="finite numbers, or a slope of 0 for none",
+            remedy="the header is damaged; convert the volume again",
+        )
+    return slope, intercept
+
+
+def _geometry(file: NiftiFile, path: Path, notes: list[str]) -> Geometry:
     try:
-        geometry = Geometry(affine[:, [2, 1, 0, 3]])
+        affine, said = affine_of(file.header)
     except GeometryError as error:
         raise GeometryError(
             error.code, error.what, where=str(path), got=error.got, expected=error.expected, remedy=error.remedy
         ) from error
-    pixels = np.ascontiguousarray(values.transpose(2, 1, 0))[None]
-    return Image(pixels=pixels, stored=stored, geometry=geometry, path=path)
+    notes += said
+    return Geometry(affine[:, [2, 1, 0, 3]])
 
 
-def affine_of(header: Any) -> tuple[Affine, list[str]]:
-    """Choose between qform and sform.
-
-    ====== ====== ========= =================================================
-    sform  qform  equal     taken
-    ====== ====== ========= =================================================
-    > 0    > 0    yes       sform
-    > 0    > 0    no        sform, noted
-    > 0    0                sform
-    0      > 0              qform
-    0      0                spacing alone, noted: left and right are unknown
-    ====== ====== ========= =================================================
-
-    Equal means within 0.001 mm in every element.
-
-    Args:
-        header: nibabel's header.
-
-    Returns:
-        The affine of array index (i, j, k) to RAS+ mm, not yet checked, and notes.
-
-    Source:
-        NIfTI-1 standard, methods 1 to 3; the order of fMRIPrep's ValidateImage (Esteban 2019).
-    """
-    sform_code, qform_code = int(header["sform_code"]), int(header["qform_code"])
-    qform = _qform(header) if qform_code > 0 else None
-    if sform_code > 0:
-        sform = np.asarray(header.get_sform(), dtype=np.float64)
-        if qform is not None and not np.allclose(qform, sform, rtol=0, atol=_SAME_AFFINE_MM):
-            return sform, [f"qform and sform differ by up to {np.abs(qform - sform).max():.3g}; sform taken"]
-        return sform, []
-    if qform is not None:
-        return qform, []
-    return np.asarray(header.get_base_affine(), dtype=np.float64), [
-        "no orientation in the header: left and right cannot be told apart"
-    ]
+def _colour(stored: Pixels, path: Path, notes: list[str]) -> Pixels:
+    if stored.shape[0] == 4:
+        if stored[3].min() != stored[3].max():
+            raise ReadError(
+                "R047",
+                "a colour volume that is see-through in places",
+                where=str(path),
+                got=f"alpha from {stored[3].min()} to {stored[3].max()}",
+                remedy="lay it on a background of your choice and save it as RGB24",
+            )
+        notes.append(f"alpha, {int(stored[3].flat[0])} throughout, left out")
+    return stored[:3]
 
 
-def _qform(header: Any) -> Affine:
-    try:
-        return np.asarray(header.get_qform(), dtype=np.float64)
-    except (ValueError, HeaderDataError):  # nibabel refuses an impossible quaternion
-        return np.full((4, 4), np.nan)
-
-
-def rescale_of(header: Any) -> tuple[float, float]:
-    """Slope and intercept; a slope of 0 or NaN means none, by the NIfTI-1 standard."""
-    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
-    if slope == 0 or not np.isfinite(slope):
-        return 1.0, 0.0
-    return slope, intercept if np.isfinite(intercept) else 0.0
-
-
-def _in_units(stored: np.ndarray, slope: float, intercept: float, notes: list[str]) -> np.ndarray:
-    if (slope, intercept) == (1.0, 0.0) and stored.dtype.kind in "iu":
+def _in_units(stored: Pixels, slope: float, intercept: float, *, notes: list[str], path: Path) -> Pixels:
+    plain = (slope, intercept) == (1.0, 0.0)
+    if plain and (stored.dtype.kind in "iu" or stored.dtype == np.float32):
         return stored
+    if stored.dtype.kind in "iu" and stored.dtype.itemsize == 8:
+        _refuse_beyond_float64(stored, path)
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = stored if plain else stored.astype(np.float64) * slope + intercept
+        single = values.astype(np.float32)
+    if _float32_loses(stored, values, single, slope):
+        notes.append("kept in float64: float32 would lose stored steps")
+        return values
     if stored.dtype == np.float64:
         notes.append("float64 read as float32")
-    with np.errstate(over="ignore", invalid="ignore"):
-        if (slope, intercept) == (1.0, 0.0):
-            return stored.astype(np.float32)
-        return (stored.astype(np.float64) * slope + intercept).astype(np.float32)
+    return single
 
 
-def _refuse_not_finite(values: np.ndarray, path: Path) -> None:
+def _float32_loses(stored: Pixels, values: Pixels, single: Pixels, slope: float) -> bool:
+    """Whether float32 would merge stored steps, change a whole number or overflow."""
+    finite = values if np.isfinite(values).all() else values[np.isfinite(values)]
+    largest = float(np.abs([finite.min(), finite.max()]).max()) if finite.size else 0.0
+    if largest > float(np.finfo(np.float32).max):
+        return True
+    if stored.dtype.kind in "iu":
+        return largest / _EXACT_IN_FLOAT32 > abs(slope) / 4  # float32 is off by half a step in 2**24
+    if stored.dtype == np.float32 or largest <= _EXACT_IN_FLOAT32:
+        return False
+    whole = np.rint(values) == values
+    return bool((whole & (values != single)).any())
+
+
+def _refuse_beyond_float64(stored: Pixels, path: Path) -> None:
+    largest = max(abs(int(stored.min())), abs(int(stored.max())))
+    if largest > _EXACT_IN_FLOAT64:
+        raise ReadError(
+            "R010",
+            "64-bit integers with a rescale that no float holds exactly",
+            where=str(path),
+            got=f"up to {largest}",
+            expected=f"up to {_EXACT_IN_FLOAT64}",
+            remedy="save the volume without a rescale, or in a smaller type",
+        )
+
+
+def _refuse_not_finite(values: Pixels, path: Path) -> None:
     if values.dtype.kind != "f" or np.isfinite(values).all():
         return
     nan, infinite = int(np.isnan(values).sum()), int(np.isinf(values).sum())

@@ -27,7 +27,30 @@ def to_stored(values: Pixels, dtype: str, *, slope: float = 1.0, intercept: floa
     numbers = values if plain else (values.astype(np.float64) - intercept) / slope
     if np.dtype(dtype).kind == "f":
         return numbers.astype(dtype), 0
+    return round_to(numbers, dtype)
+
+
+def round_to(numbers: Pixels, dtype: str) -> tuple[Pixels, int]:
+    """Round to whole numbers and clip to an integer type's range.
+
+    Args:
+        numbers: Integers or floats, any shape.
+        dtype: NumPy name of an integer type.
+
+    Returns:
+        The numbers in that type, and how many were beyond its range.
+
+    Example:
+        >>> round_to(np.float32([3e9, -1.5]), "int32")
+        (array([2147483647,         -2], dtype=int32), 1)
+    """
     limits = np.iinfo(dtype)
-    whole = np.rint(numbers)
-    clipped = int(((whole < limits.min) | (whole > limits.max)).sum())
-    return np.clip(whole, limits.min, limits.max).astype(dtype), clipped
+    if numbers.dtype.kind in "iu":
+        below, above = numbers < limits.min, numbers > limits.max
+        kept = np.where(below | above, 0, numbers).astype(dtype)
+    else:  # the largest 32- and 64-bit integers are no floats: clipping to them would wrap round
+        whole = np.rint(numbers.astype(np.float64, copy=False))
+        below, above = whole < float(limits.min), whole >= float(limits.max) + 1.0
+        kept = np.where(below | above, 0, whole).astype(dtype)
+    kept[below], kept[above] = limits.min, limits.max
+    return kept, int(below.sum()) + int(above.sum())

@@ -34,7 +34,7 @@ def find_foreground(values: npt.NDArray[np.generic]) -> Mask:
     if high <= low or _corner_level(smooth) > low + _DARK_CORNERS * (high - low):
         return np.ones(values.shape, dtype=bool)
     root = np.sqrt(np.clip((smooth - low) / (high - low), 0.0, 1.0))  # so that dim tissue is not taken for air
-    mask = root > threshold_otsu(root)
+    mask = root > threshold_otsu(root.ravel())  # flat: three slices side by side would pass for colours
     mask = ndimage.binary_fill_holes(ndimage.binary_dilation(mask))
     grid = np.ix_(*(np.arange(size) // step for size, step in zip(values.shape, steps, strict=True)))
     return np.asarray(mask[grid], dtype=bool)

@@ -9,6 +9,8 @@ from medgan.imaging.image import Pixels
 
 Shape = tuple[int, int, int]
 
+_EXACT_IN_FLOAT32 = 2**24
+
 
 def grid_of_spacing(
     geometry: Geometry, shape: Shape, *, spacing_mm: tuple[float, float, float]
@@ -58,7 +60,11 @@ def resample(values: Pixels, geometry: Geometry, *, to: Geometry, shape: Shape) 
 
 
 def resample_labels(label: Pixels, geometry: Geometry, *, to: Geometry, shape: Shape) -> Pixels:
-    """Labels (D, H, W) on another grid, to the nearest; exact up to 2**24."""
+    """Labels (D, H, W) on another grid, to the nearest; whatever their values, none is made up."""
+    if label.size and max(abs(int(label.min())), abs(int(label.max()))) >= _EXACT_IN_FLOAT32:
+        values, places = np.unique(label, return_inverse=True)
+        small = places.reshape(label.shape).astype(np.int32)
+        return np.asarray(values[resample_labels(small, geometry, to=to, shape=shape)])
     nearest = _interpolate(label[None].astype(np.float32), geometry, to=to, shape=shape, mode="nearest")
     return np.rint(nearest[0]).astype(label.dtype)
 

@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from medgan.errors import GeometryError
-from medgan.imaging.geometry import Geometry, reorient
+from medgan.imaging.geometry import Geometry, reorient, turn_back
 from medgan.imaging.image import Image, Pixels, StoredAs
 from medgan.imaging.intensity import Window
+from medgan.imaging.quantize import round_to
 from medgan.settings.preparation import Preparation
 from medgan.transforms.foreground import find_foreground
 from medgan.transforms.resample import Shape, grid_of_spacing, resample, resample_labels
@@ -34,9 +35,11 @@ def prepare_volume(image: Image, preparation: Preparation, *, label: Pixels | No
         Pixels (1, D, H, W) with axes growing to "SPL". The field is the foreground for MR, everything for CT.
 
     Raises:
+        GeometryError: G019, if the volume is in colour.
         IntensityError: I001, if the volume is constant.
     """
     source = _geometry(image)
+    _refuse_colour(image)
     values, geometry = reorient(image.pixels, source, axis_codes=AXIS_CODES)
     turned = None if label is None else reorient(label[None], source, axis_codes=AXIS_CODES)[0][0]
     losses: list[str] = []
@@ -115,6 +118,18 @@ def _geometry(image: Image) -> Geometry:
     return image.geometry
 
 
+def _refuse_colour(image: Image) -> None:
+    if image.channels != 1:
+        raise GeometryError(
+            "G019",
+            "a colour volume cannot be prepared",
+            where=str(image.path or "image"),
+            got=f"{image.channels} channels",
+            expected="one value a voxel, in HU or the scanner's units",
+            remedy="take the volume that the colours were made from, or save one channel on purpose",
+        )
+
+
 def _spatial(values: Pixels) -> Shape:
     return _shape3(values.shape)
 
@@ -153,7 +168,7 @@ def _traced(trace: Trace) -> tuple[Geometry, Geometry]:
 
 
 def _turned_back(values: Pixels, geometry: Geometry, target: Geometry) -> Pixels:
-    return reorient(values, geometry, axis_codes=target.axis_codes)[0]
+    return turn_back(values, geometry, to=target)
 
 
 def _prepared_again(source: Image, trace: Trace) -> Floats:
@@ -184,5 +199,4 @@ def _sixteen_bits(window: Window) -> float:
 def _to_type(values: Pixels, dtype: np.dtype[Any]) -> Pixels:
     if dtype.kind == "f":
         return values.astype(dtype)
-    limits = np.iinfo(dtype)
-    return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+    return round_to(values, dtype.name)[0]

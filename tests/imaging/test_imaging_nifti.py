@@ -11,6 +11,8 @@ from medgan.errors import GeometryError, ReadError, WriteError
 from medgan.imaging.image import Image, StoredAs
 from medgan.imaging.read import read_image, read_label
 from medgan.imaging.write import write_image
+from medgan.settings.preparation import Preparation
+from medgan.transforms.prepare import prepare
 
 AFFINE = np.array([[-2.0, 0, 0, 90], [0, 1.5, 0, -60], [0, 0, 3.0, -30], [0, 0, 0, 1]])
 
@@ -207,10 +209,114 @@ def test_impossible_affine_is_refused(rng, make_nifti, change, code):
         read_image(path)
 
 
-def test_colour_and_complex_voxels_are_refused(tmp_path):
+def test_complex_voxels_are_refused(tmp_path):
     nib.save(nib.Nifti1Image(np.zeros((3, 3, 3), dtype=np.complex64), np.eye(4)), tmp_path / "c.nii")
-    with pytest.raises(ReadError, match="R010"):
+    with pytest.raises(ReadError, match=r"R010.*magnitude or phase"):
         read_image(tmp_path / "c.nii")
+
+
+def colour(rng, names, alpha=None):
+    array = np.zeros((4, 5, 6), dtype=[(name, "u1") for name in names])
+    for name in names:
+        array[name] = rng.integers(0, 256, size=array.shape) if name != "A" or alpha is None else alpha
+    return array
+
+
+@pytest.mark.parametrize(("names", "alpha"), [("RGB", None), ("RGBA", 255), ("RGBA", 0)])
+def test_colour_has_three_channels_and_is_written_as_rgb(rng, tmp_path, names, alpha):
+    array = colour(rng, names, alpha)
+    nib.save(nib.Nifti1Image(array, AFFINE), tmp_path / "c.nii.gz")
+    image = read_image(tmp_path / "c.nii.gz")
+    assert (image.pixels.shape, image.pixels.dtype) == ((3, 6, 5, 4), np.uint8)
+    for channel, name in enumerate("RGB"):
+        np.testing.assert_array_equal(image.pixels[channel].T, array[name])
+    assert any("alpha" in note for note in image.stored.notes) == (names == "RGBA")
+    write_image(image, tmp_path / "o.nii.gz", like=image)
+    written = nib.load(tmp_path / "o.nii.gz")
+    for name in "RGB":
+        np.testing.assert_array_equal(np.asarray(written.dataobj)[name], array[name])
+    if names == "RGB":
+        assert uncompressed(tmp_path / "o.nii.gz") == uncompressed(tmp_path / "c.nii.gz")
+    with pytest.raises(GeometryError, match=r"G019.*3 channels"):
+        prepare(image, Preparation(preset="mr"))
+
+
+def test_colour_that_is_see_through_is_refused(rng, tmp_path):
+    nib.save(nib.Nifti1Image(colour(rng, "RGBA"), AFFINE), tmp_path / "c.nii")
+    with pytest.raises(ReadError, match=r"R047.*alpha from"):
+        read_image(tmp_path / "c.nii")
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64, np.int32, np.uint32, np.int8])
+def test_whole_numbers_of_any_size_are_exact(tmp_path, dtype):
+    limits = np.iinfo(dtype)
+    array = np.array([limits.min, limits.max, limits.max - 1, 1] * 6, dtype=dtype).reshape(2, 3, 4)
+    nib.save(nib.Nifti1Image(array, AFFINE, dtype=dtype), tmp_path / "v.nii.gz")
+    image = read_image(tmp_path / "v.nii.gz")
+    np.testing.assert_array_equal(image.pixels[0].T, array)
+    write_image(image, tmp_path / "o.nii.gz", like=image)
+    assert uncompressed(tmp_path / "o.nii.gz") == uncompressed(tmp_path / "v.nii.gz")
+    label = read_label(tmp_path / "v.nii.gz", like=image)
+    np.testing.assert_array_equal(label.T, array)
+
+
+def with_rescale(path, slope, intercept):
+    raw = bytearray(path.read_bytes())
+    raw[112:120] = np.array([slope, intercept], dtype="<f4").tobytes()
+    path.write_bytes(bytes(raw))
+    return path
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(0.01, 1e6), (-0.5, 3.0), (1.0, -1024.0), (1e-6, 0.0), (1e5, 7.0)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32])
+def test_every_stored_step_survives_a_rescale(rng, make_nifti, tmp_path, dtype, slope, intercept):
+    path = with_rescale(make_nifti(voxels(rng, dtype), AFFINE, "v.nii"), slope, intercept)
+    image = read_image(path)
+    kept = any("float64" in note for note in image.stored.notes)
+    assert image.pixels.dtype == (np.float64 if kept else np.float32)
+    assert kept or dtype != np.int32
+    np.testing.assert_allclose(image.pixels[0].T, nib.load(path).get_fdata(), rtol=1e-7)
+    write_image(image, tmp_path / "o.nii", like=image)
+    assert (tmp_path / "o.nii").read_bytes() == path.read_bytes()
+
+
+def test_wide_integers_with_a_rescale_are_refused_where_no_float_holds_them(tmp_path):
+    array = np.full((3, 4, 5), 2**53 + 1, dtype=np.int64)
+    nib.save(nib.Nifti1Image(array, AFFINE, dtype=np.int64), tmp_path / "v.nii")
+    with pytest.raises(ReadError, match=r"R010.*9007199254740993"):
+        read_image(with_rescale(tmp_path / "v.nii", 2, 0))
+
+
+def test_large_labels_in_floats_are_not_merged(make_nifti, rng):
+    array = np.zeros((3, 4, 5))
+    array[0, 0] = 2**24 + np.arange(5)
+    image = read_image(make_nifti(array, name="v.nii"))
+    np.testing.assert_array_equal(image.pixels[0].T, array)
+    assert read_image(make_nifti(np.full((3, 4, 5), 1e300), name="v.nii")).pixels.max() == 1e300
+
+
+def test_free_text_of_the_header_stays_in_the_file_alone(rng, make_nifti, tmp_path, caplog):
+    path = make_nifti(voxels(rng), AFFINE, "v.nii")
+    raw = bytearray(path.read_bytes())
+    raw[148:160] = b"Doe^Jane1970"
+    path.write_bytes(bytes(raw))
+    image = read_image(path)
+    assert "Doe" not in repr(image)
+    write_image(image.with_pixels(image.pixels * 0), tmp_path / "o.nii.gz", like=image)
+    assert b"Doe^Jane1970" in uncompressed(tmp_path / "o.nii.gz")
+    assert b"Doe" not in (tmp_path / "o.nii.gz").read_bytes()[:40]
+    assert "Doe" not in caplog.text
+
+
+def test_simpleitk_reads_what_is_written(rng, make_nifti, tmp_path):
+    import SimpleITK
+
+    image = read_image(make_nifti(voxels(rng, np.int16), AFFINE))
+    write_image(image, tmp_path / "o.nii.gz", like=image)
+    other = SimpleITK.ReadImage(str(tmp_path / "o.nii.gz"))
+    np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(other), image.pixels[0])
+    place = np.array(other.TransformIndexToPhysicalPoint((1, 2, 3))) * (-1, -1, 1)
+    np.testing.assert_allclose(place, (image.geometry.affine @ (3, 2, 1, 1))[:3], atol=1e-5)
 
 
 def test_labels_must_be_whole_and_on_the_grid(rng, make_nifti):
