@@ -5,8 +5,23 @@ from medgan.imaging.image import Image
 
 
 def burned_in_text(image: Image) -> str:
-    """Say why an image may hold text in its pixels, or nothing where there is no sign of it."""
-    return image.stored.burned_in
+    """Say why an image may hold text in its pixels, or nothing where there is no sign of it.
+
+    A header that says so counts first. A photograph without one is looked at: fundus cameras print name, date and eye
+    on the dark ground round the field. Text on the retina or the skin itself is not found, nor handwriting, nor one or
+    two letters alone: a clean result is no proof.
+
+    Args:
+        image: Any image as read.
+
+    Returns:
+        The reason, in words for a message, or an empty string.
+    """
+    if image.stored.burned_in or image.is_volume:
+        return image.stored.burned_in
+    from medgan.imaging.burned_in_glyphs import text_on_ground
+
+    return "what looks like text outside the field of view" if text_on_ground(image.pixels) else ""
 
 
 def refuse_unreviewed(image: Image, *, reviewed: bool, where: str) -> None:
