@@ -1,49 +1,58 @@
 """DICOM files -> single frames with their place in the patient."""
 
-import warnings
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pydicom
-from pydicom.dataset import FileDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.dataset import Dataset, FileDataset
 
-from medgan.errors import ReadError
+from medgan.errors import GeometryError, ReadError
+from medgan.imaging.dicom_kinds import NUCLEAR
+from medgan.imaging.dicom_parse import DicomFile
+from medgan.imaging.dicom_values import number, text, whole_number
 
-_DICOMDIR = "1.2.840.10008.1.3.10"
-_TAGS = [
-    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "ImageType", "Modality", "ImagePositionPatient",
-    "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices", "Rows", "Columns",
-    "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit",
-    "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "RescaleType", "Units", "ModalityLUTSequence",
-    "PixelData", "FloatPixelData", "DoubleFloatPixelData", "NumberOfSeriesRelatedInstances",
-    "ImagesInAcquisition", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
-]  # fmt: skip
+_UNIT_LENGTH = 5e-3
 
 
 @dataclass(frozen=True)
-class Frame:
-    """One slice of a series.
+class Tile:
+    """Part of a picture that is one slice.
 
     Args:
-        dataset: The file it stands in.
-        path: That file.
-        index: Which frame of the file, from 0.
-        position: ImagePositionPatient, in LPS millimetres.
-        orientation: ImageOrientationPatient: direction of rows, then of columns, shape (2, 3).
-        spacing_mm: Between rows, between columns.
+        top: First row.
+        left: First column.
+        height: In pixels.
+        width: In pixels.
+    """
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One slice of a series, or one picture.
+
+    Args:
+        file: What it stands in.
+        index: Which frame of the file, from 0; of a mosaic, which tile.
+        position: ImagePositionPatient, in LPS millimetres; NaN for a picture.
+        orientation: ImageOrientationPatient: direction of rows, then of columns, shape (2, 3); NaN for a picture.
+        spacing_mm: Between rows, between columns; NaN for a picture.
         thickness_mm: SpacingBetweenSlices, else SliceThickness, else None.
         slope: RescaleSlope.
         intercept: RescaleIntercept.
+        tile: Where it stands in a mosaic.
+        groups: Its own functional groups, then shared ones, then the file's elements.
     """
 
-    dataset: FileDataset
-    path: Path
+    file: DicomFile
     index: int
     position: npt.NDArray[np.float64]
     orientation: npt.NDArray[np.float64]
@@ -51,123 +60,108 @@ class Frame:
     thickness_mm: float | None
     slope: float
     intercept: float
+    tile: Tile | None = None
+    groups: tuple[Dataset, ...] = field(default=(), repr=False)
+
+    @property
+    def dataset(self) -> FileDataset:
+        """The header of its file."""
+        return self.file.dataset
+
+    @property
+    def path(self) -> Path:
+        """Its file; for messages, since a zip's member is not on disk."""
+        return self.file.path
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Rows and columns."""
+        if self.tile is not None:
+            return self.tile.height, self.tile.width
+        return self.file.layout.rows, self.file.layout.columns
 
 
-def load_files(path: Path, *, whole: bool) -> tuple[list[tuple[Path, FileDataset]], list[str]]:
-    """Read the files of one series.
-
-    Args:
-        path: A DICOM file, or a folder whose own files are read, not those of folders below it.
-        whole: All elements, or only those that reading an image needs.
-
-    Returns:
-        Datasets in order of file name, and notes on what was left out: files that are not DICOM, localizers.
-
-    Raises:
-        ReadError: R020 several series, R021 no DICOM, R022 a file that cannot be parsed.
-    """
-    candidates = sorted(path.iterdir()) if path.is_dir() else [path]
-    files = [item for item in candidates if item.is_file()]
-    parsed = [(item, dataset) for item in files if (dataset := _parse(item, whole=whole)) is not None]
-    notes = [] if len(parsed) == len(files) else [f"{len(files) - len(parsed)} files are not DICOM images; skipped"]
-    if not parsed:
-        raise ReadError(
-            "R021",
-            "no DICOM image here",
-            where=str(path),
-            got=f"{len(files)} other files",
-            remedy="name the folder that holds the slices themselves",
-        )
-    _refuse_several_series(path, [dataset for _, dataset in parsed])
-    localizers = [item for item in parsed if "LOCALIZER" in _image_type(item[1])]
-    if 0 < len(localizers) < len(parsed):
-        parsed = [item for item in parsed if "LOCALIZER" not in _image_type(item[1])]
-        notes.append(f"{len(localizers)} localizers left out")
-    return parsed, notes
-
-
-def frames_of(dataset: FileDataset, path: Path) -> list[Frame]:
-    """The frames of one file, classic or enhanced.
+def frames_of(file: DicomFile) -> list[Frame]:
+    """The frames of one file of a volume, classic, enhanced or mosaic.
 
     Raises:
-        ReadError: R023 a mosaic, R024 no place in the patient, R010 colour, float or a Modality LUT.
+        ReadError: R010 colour, floats or no pixels; R023 a mosaic, R024 no place in the patient.
+        GeometryError: G015 directions that are no plane.
     """
-    _refuse_kinds(dataset, path)
-    count = int(dataset.get("NumberOfFrames") or 1)
+    from medgan.imaging.dicom_mosaic import is_mosaic, tiles_of
+
+    dataset = file.dataset
+    refuse_pixel_kinds(file)
+    if is_mosaic(dataset):
+        return tiles_of(file, _frame(file, 0, (dataset,)))
+    count = frame_count(file)
+    if text(dataset, "SOPClassUID") == NUCLEAR:
+        return _nuclear(file, count)
     per_frame = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
     shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])
-    if count > 1 and len(per_frame) != count:
-        raise ReadError(
-            "R024",
-            "a multi-frame file does not place its frames",
-            where=str(path),
-            got=f"{len(per_frame)} of {count} frames placed",
-            remedy="export the series as CT, MR or enhanced CT, MR images",
+    if len(per_frame) != count and (count > 1 or per_frame):
+        raise _unplaced(file, f"{len(per_frame)} of {count} frames placed", f"{count} frames placed")
+    return [_frame(file, index, (*per_frame[index : index + 1], *shared, dataset)) for index in range(count)]
+
+
+def picture_frames(file: DicomFile) -> list[Frame]:
+    """The frames of a file whose images have no place in the patient.
+
+    Raises:
+        ReadError: R010 floats or no pixels.
+    """
+    refuse_pixel_kinds(file, colour=True)
+    dataset = file.dataset
+    unknown = np.full(3, math.nan)
+    return [
+        Frame(
+            file=file,
+            index=index,
+            position=unknown,
+            orientation=np.full((2, 3), math.nan),
+            spacing_mm=(math.nan, math.nan),
+            thickness_mm=None,
+            slope=number(dataset.get("RescaleSlope"), 1.0),
+            intercept=number(dataset.get("RescaleIntercept"), 0.0),
+            groups=(dataset,),
         )
-    return [_frame(dataset, path, index, [*per_frame[index : index + 1], *shared, dataset]) for index in range(count)]
+        for index in range(frame_count(file))
+    ]
 
 
-def number(value: Any, default: float) -> float:
-    """A DICOM number, or a default where it is absent or empty."""
-    return default if value is None or value == "" else float(value)
+def frame_count(file: DicomFile) -> int:
+    """How many frames the header announces.
 
-
-def _parse(path: Path, *, whole: bool) -> FileDataset | None:
-    try:
-        with path.open("rb") as file:
-            if file.read(132)[128:] != b"DICM":
-                return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom warns of odd values; what is used of them is checked here
-            dataset = pydicom.dcmread(path, specific_tags=None if whole else list(_TAGS))
-    except RecursionError as error:
+    Raises:
+        ReadError: R022, if that is no number, or more frames than the file has bytes.
+    """
+    found = text(file.dataset, "NumberOfFrames")
+    count = whole_number(file.dataset, "NumberOfFrames") if found else 1
+    if count is None or not 0 < count <= max(file.size, 1):
         raise ReadError(
-            "R022", "sequences are nested too deep", where=str(path), remedy="the file is damaged or hostile"
-        ) from error
-    except (InvalidDicomError, EOFError, ValueError, KeyError, NotImplementedError, OSError, TypeError) as error:
-        raise ReadError(
-            "R022", "not a readable DICOM file", where=str(path), got=str(error)[:120], remedy="export it again"
-        ) from error
-    if str(dataset.file_meta.get("MediaStorageSOPClassUID", "")) == _DICOMDIR:
-        return None
-    return dataset
-
-
-def _image_type(dataset: FileDataset) -> list[str]:
-    value = dataset.get("ImageType")
-    return [] if value is None else [value] if isinstance(value, str) else [str(item) for item in value]
-
-
-def _refuse_several_series(path: Path, datasets: Iterable[FileDataset]) -> None:
-    series = Counter((str(item.get("SeriesInstanceUID")), str(item.get("Modality"))) for item in datasets)
-    if len({uid for uid, _ in series}) > 1:
-        found = "; ".join(f"{uid} ({modality}, {count} files)" for (uid, modality), count in sorted(series.items()))
-        raise ReadError(
-            "R020",
-            "several series in one folder",
-            where=str(path),
-            got=found,
-            expected="one",
-            remedy="move the wanted series into a folder of its own",
+            "R022",
+            "the header announces an impossible number of frames",
+            where=str(file.path),
+            got=f"NumberOfFrames {count if count is not None else 'that is no number'}, {file.size} bytes",
+            remedy="export it again",
         )
+    return count
 
 
-def _refuse_kinds(dataset: FileDataset, path: Path) -> None:
-    if "MOSAIC" in _image_type(dataset):
-        raise ReadError(
-            "R023",
-            "a mosaic holds a whole volume in one picture",
-            where=str(path),
-            remedy="convert it to NIfTI with a converter that knows mosaics, or export it unmosaicked",
-        )
+def refuse_pixel_kinds(file: DicomFile, *, colour: bool = False) -> None:
+    """Refuse pixels that no reader here takes.
+
+    Raises:
+        ReadError: R010.
+    """
+    dataset = file.dataset
+    floats = "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset
     why = [
-        text
-        for wrong, text in (
-            (int(dataset.get("SamplesPerPixel") or 1) != 1, "colour pixels"),
-            ("FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset, "floating-point pixels"),
-            ("PixelData" not in dataset, "no pixels"),
-            (bool(dataset.get("ModalityLUTSequence")), "a Modality LUT instead of a rescale"),
-            (str(dataset.get("Modality")) in ("SEG", "RTDOSE"), f"modality {dataset.get('Modality')}"),
+        said
+        for wrong, said in (
+            (not colour and file.layout.samples != 1, "colour pixels"),
+            (floats, "floating-point pixels"),
+            ("PixelData" not in dataset and not floats, "no pixels, or cut off before them"),
         )
         if wrong
     ]
@@ -175,52 +169,102 @@ def _refuse_kinds(dataset: FileDataset, path: Path) -> None:
         raise ReadError(
             "R010",
             "this kind of DICOM image is not supported",
-            where=str(path),
+            where=str(file.path),
             got=", ".join(why),
-            expected="grey CT or MR slices with whole numbers",
-            remedy="convert it to NIfTI, or a photograph to PNG",
+            expected="whole numbers" if colour else "grey slices with whole numbers",
+            remedy="export it again, or convert it to NIfTI or, a photograph, to PNG",
         )
 
 
-def _frame(dataset: FileDataset, path: Path, index: int, places: list[Any]) -> Frame:
-    position = _find(places, "PlanePositionSequence", "ImagePositionPatient")
-    orientation = _find(places, "PlaneOrientationSequence", "ImageOrientationPatient")
-    spacing = _find(places, "PixelMeasuresSequence", "PixelSpacing")
-    for name, value, count in (
-        ("ImagePositionPatient", position, 3),
-        ("ImageOrientationPatient", orientation, 6),
-        ("PixelSpacing", spacing, 2),
-    ):
-        if value is None or len(np.atleast_1d(value)) != count:
-            raise ReadError(
-                "R024",
-                "the slice has no place in the patient",
-                where=str(path),
-                got=f"{name} {value}",
-                expected=f"{count} numbers",
-                remedy="only CT and MR with a geometry can be used as volumes",
-            )
-    thickness = _find(places, "PixelMeasuresSequence", "SpacingBetweenSlices")
-    if thickness is None or thickness == "":
-        thickness = _find(places, "PixelMeasuresSequence", "SliceThickness")
-    return Frame(
-        dataset=dataset,
-        path=path,
-        index=index,
-        position=np.array(position, dtype=np.float64),
-        orientation=np.array(orientation, dtype=np.float64).reshape(2, 3),
-        spacing_mm=(float(spacing[0]), float(spacing[1])),
-        thickness_mm=number(thickness, 0.0) or None,
-        slope=number(_find(places, "PixelValueTransformationSequence", "RescaleSlope"), 1.0),
-        intercept=number(_find(places, "PixelValueTransformationSequence", "RescaleIntercept"), 0.0),
-    )
-
-
-def _find(places: list[Any], group: str, keyword: str) -> Any:
+def value_of(groups: Sequence[Dataset], sequence: str, keyword: str) -> Any:
     """An element from the frame's own functional groups, the shared ones, or the file itself."""
-    for place in places:
-        inner = place.get(group)
+    for place in groups:
+        # a file's own elements stand in no sequence, but for the detectors of nuclear medicine
+        inner = place.get(sequence) if sequence and len(groups) > 1 else None
         value = inner[0].get(keyword) if inner else place.get(keyword)
         if value is not None:
             return value
     return None
+
+
+def _frame(file: DicomFile, index: int, groups: tuple[Dataset, ...]) -> Frame:
+    position = _numbers(file, groups, "PlanePositionSequence", "ImagePositionPatient", 3)
+    orientation = _numbers(file, groups, "PlaneOrientationSequence", "ImageOrientationPatient", 6).reshape(2, 3)
+    spacing = _numbers(file, groups, "PixelMeasuresSequence", "PixelSpacing", 2)
+    if not (spacing > 0).all():
+        raise _unplaced(file, f"PixelSpacing {spacing.tolist()}", "two positive numbers")
+    thickness = value_of(groups, "PixelMeasuresSequence", "SpacingBetweenSlices")
+    if thickness is None or thickness == "":
+        thickness = value_of(groups, "PixelMeasuresSequence", "SliceThickness")
+    return Frame(
+        file=file,
+        index=index,
+        position=position,
+        orientation=_directions(file, orientation),
+        spacing_mm=(float(spacing[0]), float(spacing[1])),
+        thickness_mm=abs(number(thickness, 0.0)) or None,
+        slope=number(value_of(groups, "PixelValueTransformationSequence", "RescaleSlope"), 1.0),
+        intercept=number(value_of(groups, "PixelValueTransformationSequence", "RescaleIntercept"), 0.0),
+        groups=groups,
+    )
+
+
+def _numbers(
+    file: DicomFile, groups: tuple[Dataset, ...], sequence: str, keyword: str, count: int
+) -> npt.NDArray[np.float64]:
+    value = value_of(groups, sequence, keyword)
+    found = np.array([] if value is None or value == "" else value, dtype=np.float64).ravel()
+    if found.size != count or not np.isfinite(found).all():
+        raise _unplaced(file, f"{keyword} of {found.size} numbers", f"{count} finite numbers")
+    return found
+
+
+def _directions(file: DicomFile, orientation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    lengths = np.linalg.norm(orientation, axis=1)
+    between = float(orientation[0] @ orientation[1])
+    if np.abs(lengths - 1).max() > _UNIT_LENGTH or abs(between) > _UNIT_LENGTH:
+        raise GeometryError(
+            "G015",
+            "ImageOrientationPatient is no plane",
+            where=str(file.path),
+            got=f"directions of length {lengths[0]:.4g} and {lengths[1]:.4g}, cosine {between:.4g} between them",
+            expected="two perpendicular directions of length 1",
+            remedy="export it again",
+        )
+    return orientation
+
+
+def _nuclear(file: DicomFile, count: int) -> list[Frame]:
+    """Slices of a reconstruction: PS3.3 C.8.4.15 stacks them behind the first for a positive spacing."""
+    detectors = list(file.dataset.get("DetectorInformationSequence") or [])
+    order = np.atleast_1d(file.dataset.get("SliceVector", []))
+    step = number(file.dataset.get("SpacingBetweenSlices"), 0.0)
+    if len(detectors) != 1 or sorted(order.tolist()) != list(range(1, count + 1)) or not step:
+        raise _unplaced(file, "a nuclear reconstruction with gates, detectors or no spacing", "one stack of slices")
+    first = _frame(file, 0, (detectors[0], file.dataset))
+    normal = np.cross(first.orientation[0], first.orientation[1])
+    return [
+        Frame(
+            file=file,
+            index=index,
+            position=first.position + normal * step * (int(place) - 1),
+            orientation=first.orientation,
+            spacing_mm=first.spacing_mm,
+            thickness_mm=abs(step),
+            slope=first.slope,
+            intercept=first.intercept,
+            groups=first.groups,
+        )
+        for index, place in enumerate(order)
+    ]
+
+
+def _unplaced(file: DicomFile, got: str, expected: str) -> ReadError:
+    return ReadError(
+        "R024",
+        "the slice has no place in the patient",
+        where=str(file.path),
+        got=got,
+        expected=expected,
+        remedy="export the series as CT, MR or enhanced CT, MR images with their geometry",
+    )

@@ -1,114 +1,164 @@
-"""Stored numbers of a DICOM file, decoded, with their sign."""
+"""Stored numbers of DICOM frames, decoded, with their sign."""
 
-import warnings
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-from pydicom.dataset import FileDataset
-from pydicom.uid import ExplicitVRBigEndian
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
 
 from medgan.errors import ReadError
-from medgan.imaging.dicom_files import number
+from medgan.imaging.dicom_files import Frame, frame_count
+from medgan.imaging.dicom_layout import Layout
+from medgan.imaging.dicom_parse import DicomFile
 from medgan.imaging.image import Pixels
 
 
-def stored_frames(dataset: FileDataset, path: Path) -> Pixels:
-    """Decode a file's pixels; no rescale is applied.
+def stored_stack(frames: Sequence[Frame]) -> Pixels:
+    """Decode frames of one size; no rescale is applied.
 
     Returns:
         (frames, H, W), int or uint of 8, 16 or 32 bits. Bits beyond BitsStored, which may hold overlays, are cleared
         or carry the sign.
 
     Raises:
-        ReadError: R004 truncated, R010 bit depth, R030 no decoder or damaged stream.
+        ReadError: R004 truncated, R010 bit depth, R026 different types, R030 no decoder or damaged stream.
     """
-    allocated = int(dataset.get("BitsAllocated") or 0)
-    if allocated not in (8, 16, 32):
+    files = list({id(frame.file): frame.file for frame in frames}.values())
+    types = {_type(file) for file in files}
+    if len(types) > 1:
         raise ReadError(
-            "R010", "bit depth is not supported", where=str(path), got=f"{allocated} bits", expected="8, 16 or 32"
+            "R026",
+            "slices of different types in one series",
+            where=str(files[0].path.parent),
+            got=", ".join(sorted(kind.name for kind in types)),
         )
-    syntax = dataset.file_meta.get("TransferSyntaxUID")
-    if syntax is None:
-        raise ReadError("R022", "no transfer syntax", where=str(path), remedy="export it again")
-    if syntax.is_compressed and not syntax.is_deflated:
-        array = _decompressed(dataset, path)
+    for file in files:  # before anything is allocated: a header may announce what no file holds
+        if not file.layout.compressed:
+            _check_bytes(file)
+    kind = types.pop()
+    if all(not file.layout.compressed for file in files):
+        stack = np.empty((len(frames), *frames[0].size_px), dtype=f"u{kind.itemsize}")
+        for place, frame in enumerate(frames):
+            _fill(stack[place], frame)
     else:
-        array = _native(dataset, path, big_endian=syntax == ExplicitVRBigEndian)
-    return _with_sign(array, dataset)
+        stack = _decoded(frames, files).astype(f"u{kind.itemsize}", copy=False)
+    for place, frame in enumerate(frames):
+        _set_sign(stack[place], frame.file.layout)
+    return stack.view(kind)
 
 
-def stored_limits(dataset: FileDataset) -> tuple[int, int]:
+def stored_limits(dataset: Dataset) -> tuple[int, int]:
     """The least and the greatest number that BitsStored can hold."""
     bits = int(dataset.get("BitsStored") or dataset.BitsAllocated)
     return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if int(dataset.PixelRepresentation) else (0, (1 << bits) - 1)
 
 
-def _shape(dataset: FileDataset) -> tuple[int, int, int]:
-    return int(dataset.get("NumberOfFrames") or 1), int(dataset.Rows), int(dataset.Columns)
+def _type(file: DicomFile) -> np.dtype:
+    layout = file.layout
+    if not layout.is_deep_enough:
+        raise ReadError(
+            "R010",
+            "bit depth is not supported",
+            where=str(file.path),
+            got=f"{layout.allocated} bits allocated, {layout.bits} stored up to bit {layout.high}",
+            expected="8, 16 or 32 bits, and the stored ones within them",
+        )
+    return np.dtype(f"{'i' if layout.signed else 'u'}{layout.allocated // 8}")
 
 
-def _native(dataset: FileDataset, path: Path, *, big_endian: bool) -> Pixels:
-    allocated, raw = int(dataset.BitsAllocated), bytes(dataset.PixelData)
-    shape = _shape(dataset)
-    size = int(np.prod(shape))
-    if len(raw) < size * allocated // 8:
+def _check_bytes(file: DicomFile) -> None:
+    shape = (frame_count(file), file.layout.rows, file.layout.columns)
+    needed = shape[0] * shape[1] * shape[2] * file.layout.allocated // 8
+    found = native_bytes(file)
+    if min(shape) < 1 or found < needed:
         raise ReadError(
             "R004",
             "PixelData is truncated",
-            where=str(path),
-            got=f"{len(raw)} bytes",
-            expected=f"{size * allocated // 8} bytes for {shape}",
+            where=str(file.path),
+            got=f"{found} bytes",
+            expected=f"{needed} bytes for {shape}",
             remedy="copy or export it again",
         )
-    if big_endian and allocated == 8 and dataset["PixelData"].VR == "OW":
-        raw = np.frombuffer(raw, dtype=">u2").astype("<u2").tobytes()
-    kind = np.dtype(f"{'>' if big_endian else '<'}u{allocated // 8}")
-    return np.frombuffer(raw, dtype=kind, count=size).reshape(shape).astype(kind.newbyteorder("="), copy=False)
 
 
-def _decompressed(dataset: FileDataset, path: Path) -> Pixels:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return np.asarray(dataset.pixel_array).reshape(_shape(dataset))
-    except (RuntimeError, NotImplementedError, ValueError, AttributeError, OSError) as error:
-        reason = str(error)
-    array = _by_simpleitk(dataset, path)
-    if array is None:
-        syntax = dataset.file_meta.TransferSyntaxUID
-        raise ReadError(
-            "R030",
-            "the compressed pixels cannot be decoded",
-            where=str(path),
-            got=f"{syntax.name}; {reason[:160]}",
-            remedy="copy it again; if it is whole: pip install pylibjpeg-openjpeg python-gdcm, or decompress it first",
-        )
-    return array
+def native_bytes(file: DicomFile) -> int:
+    """How many bytes of uncompressed pixels the file really holds."""
+    element = file.dataset.get_item("PixelData", keep_deferred=True)
+    if isinstance(element, RawDataElement) and element.value is None:
+        return max(0, min(element.length, file.size - element.value_tell))
+    return len(element.value or b"")
 
 
-def _by_simpleitk(dataset: FileDataset, path: Path) -> Pixels | None:
-    """Decode with GDCM, which knows more codecs; it rescales, which is undone here."""
-    try:
-        import SimpleITK
-    except ImportError:
-        return None
-    try:
-        values = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path)))
-    except RuntimeError:
-        return None
-    if values.size != np.prod(_shape(dataset)):
-        return None
-    slope, intercept = number(dataset.get("RescaleSlope"), 1.0), number(dataset.get("RescaleIntercept"), 0.0)
-    numbers = np.rint((values.astype(np.float64) - intercept) / slope).astype(np.int64)
-    return numbers.astype(f"u{int(dataset.BitsAllocated) // 8}").reshape(_shape(dataset))
+def _fill(out: Pixels, frame: Frame) -> None:
+    """Read one native frame's bytes into an array, in the machine's byte order."""
+    file, layout = frame.file, frame.file.layout
+    size = layout.rows * layout.columns
+    element = file.dataset.get_item("PixelData", keep_deferred=True)
+    start = 0 if frame.tile is not None else frame.index * size * out.itemsize
+    words = layout.big_endian and out.itemsize == 1 and element.VR == "OW"
+    whole = out if frame.tile is None else np.empty((layout.rows, layout.columns), out.dtype)
+    if isinstance(element, RawDataElement) and element.value is None and not words:
+        with file.source.open() as opened:
+            opened.seek(element.value_tell + start)
+            if opened.readinto(memoryview(whole).cast("B")) != whole.nbytes:
+                raise ReadError("R004", "the file ends too soon", where=str(file.path), remedy="copy it again")
+    else:
+        raw = _bytes_of(file, element)
+        if words:
+            raw = (
+                np.frombuffer(raw[: len(raw) // 2 * 2], dtype=">u2").astype("<u2").tobytes() + raw[len(raw) // 2 * 2 :]
+            )
+        whole[:] = np.frombuffer(raw, dtype=out.dtype, count=size, offset=start).reshape(whole.shape)
+    if layout.big_endian and out.itemsize > 1:
+        whole.byteswap(inplace=True)
+    if frame.tile is not None:
+        out[:] = _tile(whole, frame)
 
 
-def _with_sign(array: Pixels, dataset: FileDataset) -> Pixels:
-    allocated = int(dataset.BitsAllocated)
-    bits = int(dataset.get("BitsStored") or allocated)
-    high = int(dataset.get("HighBit", bits - 1))
-    unsigned: Any = array.astype(f"u{allocated // 8}", copy=False)
-    unsigned = unsigned << (allocated - 1 - high)
-    kind = "i" if int(dataset.get("PixelRepresentation") or 0) else "u"
-    return np.asarray(unsigned.view(f"{kind}{allocated // 8}") >> (allocated - bits))
+def _bytes_of(file: DicomFile, element: object) -> bytes:
+    if isinstance(element, RawDataElement) and element.value is None:
+        with file.source.open() as opened:
+            opened.seek(element.value_tell)
+            return opened.read(element.length)
+    return bytes(element.value)  # type: ignore[attr-defined]
+
+
+def _decoded(frames: Sequence[Frame], files: Sequence[DicomFile]) -> Pixels:
+    from medgan.imaging.dicom_codecs import decompressed
+
+    found: dict[int, dict[int, Pixels]] = {}
+    for file in files:
+        mine = [frame for frame in frames if frame.file is file]
+        wanted = sorted({0 if frame.tile is not None else frame.index for frame in mine})
+        if file.layout.compressed:
+            found[id(file)] = dict(zip(wanted, decompressed(file, wanted), strict=True))
+        else:
+            plain = np.empty((len(mine), *mine[0].size_px), dtype=_type(file))
+            for place, frame in enumerate(mine):
+                _fill(plain[place].view(f"u{plain.itemsize}"), frame)
+                found.setdefault(id(file), {})[frame.index] = plain[place]
+    stack = []
+    for frame in frames:
+        picture = found[id(frame.file)][0 if frame.tile is not None and frame.file.layout.compressed else frame.index]
+        stack.append(_tile(picture, frame) if frame.tile is not None and frame.file.layout.compressed else picture)
+    return np.stack(stack)
+
+
+def _tile(picture: Pixels, frame: Frame) -> Pixels:
+    tile = frame.tile
+    if tile is None:
+        return picture
+    return picture[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
+
+
+def _set_sign(words: Pixels, layout: Layout) -> None:
+    """Clear what stands above BitsStored in unsigned words, or spread the sign over it, in place."""
+    bits, high, signed = layout.bits, layout.high, layout.signed
+    if bits == layout.allocated:
+        return
+    values = words.view(f"i{words.itemsize}") if signed else words
+    low, top = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+    if high == bits - 1 and values.max() <= top and (not signed or values.min() >= low):
+        return
+    np.left_shift(words, layout.allocated - 1 - high, out=words)
+    np.right_shift(values, layout.allocated - bits, out=values)
