@@ -1,6 +1,8 @@
 """Where a translated image comes from, for what is written beside its pixels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+_LONGEST = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,3 +29,26 @@ class Derivation:
         run = f", run {self.run}" if self.run else ""
         weights = f", weights SHA-256 {self.weights_sha256}" if self.weights_sha256 else ""
         return f"{domains}{self.method}{run}{weights}"
+
+    def plain(self) -> "Derivation":
+        """The same in characters that every DICOM character set has, each part cut to 64 of them.
+
+        So the line that :meth:`__str__` makes of it stays below half of the 1,024 characters of a DICOM short text.
+
+        Example:
+            >>> str(Derivation(method="cut", source="T1\\\\Gd é").plain())
+            'T1/Gd ? ->  by cut'
+        """
+        parts = ("method", "run", "weights_sha256", "source", "target")
+        return replace(self, **{name: plain_text(getattr(self, name)) for name in parts})
+
+
+def plain_text(text: str, *, longest: int = _LONGEST) -> str:
+    """Printable ASCII of at most so many characters, without the backslash, which separates values in DICOM.
+
+    Example:
+        >>> plain_text("Röntgen\\n1", longest=9)
+        'R?ntgen 1'
+    """
+    ascii_only = text.replace("\\", "/").encode("ascii", "replace").decode("ascii")
+    return "".join(letter if letter.isprintable() else " " for letter in ascii_only)[:longest].strip()
