@@ -1,17 +1,18 @@
 """A case: one row of a manifest, and its reading, row by row."""
 
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 
 from medgan.errors import ManifestError
-from medgan.manifests.table import Row, read_table
+from medgan.manifests.columns import refuse_other_spelling
+from medgan.manifests.ids import refuse_unseen, wrong_ids
+from medgan.manifests.table import Row, scan_table
 
 OWN_COLUMNS = ("case_id", "subject_id", "domain", "image", "mask", "grade", "quality", "pair_id", "split")
 RARE_COLUMNS = ("volume", "series", "reviewed")  # written only where a case fills them
 _REQUIRED = ("case_id", "subject_id", "domain", "image")
-_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,9}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,16 +61,18 @@ def parse_manifest(path: Path) -> tuple[tuple[Case, ...], list[ManifestError]]:
     """Read the rows that can be read, with one error for every row that cannot: what the checks list in one pass.
 
     Raises:
-        ManifestError: M000, M001 or M002, if the file is no such table at all.
+        ManifestError: M000, M001, M002, M013 or M016, if the file is no such table at all.
     """
+    table = scan_table(path, required=_REQUIRED)
+    refuse_other_spelling(table.header, known=(*OWN_COLUMNS, *RARE_COLUMNS), where=path.name)
     cases: list[Case] = []
-    errors: list[ManifestError] = []
-    for row in read_table(path, required=_REQUIRED):
+    errors = list(table.errors)
+    for row in table.rows:
         try:
             cases.append(_case(row))
         except ManifestError as error:
             errors.append(error)
-    errors += [*_duplicates(cases, path.name), *_merging_ids(cases, path.name)]
+    errors += wrong_ids(cases, path.name)
     return tuple(cases), errors
 
 
@@ -101,6 +104,8 @@ def _case(row: Row) -> Case:
         relative_path(values[name], name, where=row.where)
     for name in ("case_id", "subject_id", "domain", "pair_id"):
         _refuse_climbing_id(values[name], name, where=row.where)
+    for name in ("case_id", "subject_id", "domain", "pair_id", "image", "mask"):
+        refuse_unseen(values[name], name, where=row.where)
     return Case(
         case_id=values["case_id"],
         subject_id=values["subject_id"],
@@ -133,7 +138,9 @@ def _integer(text: str, name: str, *, where: str) -> int | None:
     if not text:
         return None
     if not _WHOLE_NUMBER.fullmatch(text):
-        raise ManifestError("M005", f"{name} is not a whole number", where=where, got=repr(text))
+        whole = re.fullmatch(r"([+-]?[0-9]{1,9})\.0+", text)
+        remedy = f"write {whole[1]}" if whole else ""
+        raise ManifestError("M005", f"{name} is not a whole number", where=where, got=repr(text[:40]), remedy=remedy)
     return int(text)
 
 
@@ -142,36 +149,3 @@ def _yes(text: str, name: str, *, where: str) -> bool:
     if text.lower() not in known:
         raise ManifestError("M009", f"{name} is neither yes nor no", where=where, got=repr(text), remedy="write yes")
     return known[text.lower()]
-
-
-def _duplicates(cases: Iterable[Case], name: str) -> Iterator[ManifestError]:
-    seen: dict[str, int | None] = {}
-    for case in cases:
-        if case.case_id in seen:
-            yield ManifestError(
-                "M003",
-                f"case_id {case.case_id!r} stands twice",
-                where=f"{name} rows {seen[case.case_id]} and {case.row}",
-                remedy="give every row its own case_id",
-            )
-        seen.setdefault(case.case_id, case.row)
-
-
-def _merging_ids(cases: Iterable[Case], name: str) -> Iterator[ManifestError]:
-    """Ids such as ``001`` and ``1``: one of them has been through a spreadsheet, and nobody can tell who is who."""
-    for column in ("case_id", "subject_id"):
-        spellings: dict[int, Case] = {}
-        seen: set[str] = set()
-        for case in cases:
-            text = getattr(case, column)
-            if text in seen or not re.fullmatch(r"[0-9]+(\.0+)?", text):
-                continue
-            seen.add(text)
-            first = spellings.setdefault(int(text.split(".")[0]), case)
-            if first is not case:
-                yield ManifestError(
-                    "M007",
-                    f"{column} {getattr(first, column)!r} and {text!r} are the same number",
-                    where=f"{name} rows {first.row} and {case.row}",
-                    remedy="write every id of a person in one way; a spreadsheet keeps 001 only in a text column",
-                )

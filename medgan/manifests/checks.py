@@ -1,12 +1,14 @@
 """What is wrong with a study's table, every case of it in one pass, before any pixel is read."""
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from medgan.errors import ManifestError
+from medgan.manifests.case import OWN_COLUMNS, RARE_COLUMNS
+from medgan.manifests.columns import likely_misspelt
 from medgan.manifests.file_checks import check_files
 from medgan.manifests.findings import Finding, finding_of
 from medgan.manifests.folds import Folds
@@ -58,7 +60,9 @@ def check_table(path: Path, *, root: Path, needs: Needs) -> list[Finding]:
         cases, errors = parse_manifest(path)
     except ManifestError as error:
         return [finding_of(error)]
-    return [*map(finding_of, errors), *check_manifest(Manifest(cases=cases, root=root), needs=needs)]
+    findings = [*map(finding_of, errors), *_unread_columns(cases, path.name, needs)]
+    findings += check_manifest(Manifest(cases=cases, root=root), needs=needs)
+    return sorted(findings, key=lambda finding: finding.severity)
 
 
 def check_manifest(manifest: Manifest, *, needs: Needs) -> list[Finding]:
@@ -92,6 +96,14 @@ def check_folds(folds: Folds, manifest: Manifest, *, need: LabelNeed) -> list[Fi
             message = f"one {need.column} only in the test part: {found}; scores that compare classes are not estimable"
             findings.append(_finding("M023", f"fold {fold}", message, severity="warning"))
     return findings
+
+
+def _unread_columns(cases: Sequence[Case], name: str, needs: Needs) -> Iterator[Finding]:
+    free = {column for case in cases for column in case.extra}
+    known = (*OWN_COLUMNS, *RARE_COLUMNS)
+    there = [column for column in known if any(getattr(case, column) not in {None, False} for case in cases)]
+    for error in likely_misspelt([*there, *sorted(free)], known=known, named=needs.paths):
+        yield replace(finding_of(error), severity="warning", where=name)
 
 
 def _domains(manifest: Manifest, needs: Needs) -> Iterator[Finding]:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from medgan.errors import ManifestError
 from medgan.manifests.findings import Finding, finding_of
 from medgan.manifests.manifest import Case, Manifest, relative_path
+from medgan.manifests.near_files import nearest_file
+from medgan.manifests.twins import twins
 
 _BLOCK = 1 << 20
 
@@ -22,6 +24,11 @@ class _Named(NamedTuple):
     def where(self) -> str:
         return f"{self.case.where}, {self.column}"
 
+    @property
+    def part(self) -> tuple[int | None, str | None]:
+        """Which volume or series of the file it is."""
+        return self.case.volume, self.case.series
+
 
 def check_files(manifest: Manifest, *, paths: Sequence[str] = (), allow_duplicates: bool = False) -> list[Finding]:
     """Files that are missing, empty, outside the data root, or there twice.
@@ -33,7 +40,8 @@ def check_files(manifest: Manifest, *, paths: Sequence[str] = (), allow_duplicat
 
     Returns:
         Findings M040 missing, M041 leads out of the root by a link, M042 empty, M043 one path in two rows,
-        M006 a path outside the root, M024 the same bytes under two subjects, M028 the same bytes in one subject.
+        M006 a path outside the root, M024 the same bytes under two subjects, M028 the same bytes in one subject,
+        M054 the same bytes with two labels.
     """
     named = [
         _Named(case, column, path)
@@ -72,7 +80,8 @@ def _wrong(entry: _Named, root: Path) -> Finding | None:
                 "no such file",
                 where=entry.where,
                 got=entry.path,
-                remedy="check the data root and the row; paths are relative to the data root",
+                remedy=nearest_file(root, entry.path)
+                or "check the data root and the row; paths are relative to the data root",
             )
         outside = [part for part in (path, *files_of(path)) if not part.resolve().is_relative_to(root.resolve())]
         if outside:
@@ -95,9 +104,9 @@ def _wrong(entry: _Named, root: Path) -> Finding | None:
 
 
 def _named_twice(images: Iterable[_Named]) -> Iterator[Finding]:
-    first: dict[str, _Named] = {}
+    first: dict[object, _Named] = {}
     for entry in images:
-        known = first.setdefault(entry.path, entry)
+        known = first.setdefault((entry.path, entry.part), entry)
         if known is not entry:
             yield Finding(
                 code="M043",
@@ -117,37 +126,11 @@ def _same_bytes(images: Iterable[_Named], root: Path, *, allowed: bool) -> Itera
     for alike in by_size.values():
         if len(alike) < 2:
             continue
-        first: dict[str, _Named] = {}
+        first: dict[object, _Named] = {}
         for entry in alike.values():
-            known = first.setdefault(_sha256(root / entry.path), entry)
+            known = first.setdefault((_sha256(root / entry.path), entry.part), entry)
             if known is not entry:
-                yield _twin(known, entry, allowed=allowed)
-
-
-def _twin(first: _Named, second: _Named, *, allowed: bool) -> Finding:
-    where = f"{first.case.where} and {second.case.where}"
-    files = f"{first.path} and {second.path}"
-    labels = [
-        f"; their {column} differs: {getattr(first.case, column)} and {getattr(second.case, column)}"
-        for column in ("grade", "quality")
-        if getattr(first.case, column) != getattr(second.case, column)
-    ]
-    if first.case.subject_id == second.case.subject_id:
-        return Finding(
-            code="M028",
-            severity="warning",
-            where=where,
-            message=f"the same bytes twice in one subject: {files}" + "".join(labels),
-            remedy="keep one of them, or it counts double",
-        )
-    override = ["; allowed by the study's override"] if allowed else []
-    return Finding(
-        code="M024",
-        severity="warning" if allowed else "error",
-        where=where,
-        message=f"the same bytes under two subjects: {files}" + "".join(labels + override),
-        remedy="give both rows one subject_id, or take one out: else a test image is trained on",
-    )
+                yield from twins(known.case, entry.case, what="bytes", allowed=allowed)
 
 
 def _sha256(path: Path) -> str:

@@ -116,11 +116,18 @@ def _read_origin(path: Path) -> tuple[str | None, str | None, str | None]:
         return None, None, None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return content.get("parent"), content.get("run"), content.get("digest")
-    except (ValueError, AttributeError) as error:
+        parent, run, digest = (content.get(name) for name in ("parent", "run", "digest"))
+        if not all(value is None or isinstance(value, str) for value in (parent, run, digest)):
+            raise ValueError("parent, run or digest is no text")  # noqa: TRY301, RUF100
+    except (ValueError, AttributeError, RecursionError) as error:
         raise ManifestError(
-            "M008", "not the JSON of a manifest", where=path.name, got=str(error), remedy="make the manifest again"
+            "M008",
+            "not the JSON of a manifest",
+            where=path.name,
+            got=str(error)[:120],
+            remedy="make the manifest again",
         ) from error
+    return parent, run, digest
 
 
 def _to_csv(cases: tuple[Case, ...]) -> str:

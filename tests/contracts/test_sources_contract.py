@@ -103,4 +103,5 @@ def test_real_files_are_all_there(name: str) -> None:
     manifest = build(name, Path(root))
     columns = {column for case in manifest for column, value in case.extra.items() if value.startswith(f"{name}/")}
     errors = [f for f in check_files(manifest, paths=sorted(columns)) if f.severity == "error"]
-    assert errors == []
+    contradictory = 3 if name == "fundus_idrid" else 0  # photographs that its authors published twice, with two grades
+    assert [f.code for f in errors] == ["M054"] * contradictory

@@ -73,6 +73,19 @@ def test_missing_file_names_row_and_column(root: Path, make: Make) -> None:
     assert "m.png" in found.message
 
 
+@pytest.mark.parametrize("written", ["scans\\Á.png", "Scans/á.PNG", "scans/A\u0301.png"])
+def test_a_path_of_another_system_is_named_as_it_is_here(root: Path, make: Make, written: str) -> None:
+    make("x", image="scans/Á.png")
+    found = only(check_files(study(root, Case(case_id="y", subject_id="s", domain="a", image=written))), "M040")
+    assert found.remedy == "write scans/Á.png"
+
+
+def test_two_volumes_of_one_file_are_two_images(root: Path, make: Make) -> None:
+    first = make("x", volume=0)
+    assert check_files(study(root, first, make("y", image="x.png", volume=1))) == []
+    only(check_files(study(root, first, make("z", image="x.png", volume=0))), "M043")
+
+
 @pytest.mark.parametrize("kind", ["file", "folder", "inside"])
 def test_link_out_of_the_root(root: Path, tmp_path: Path, kind: str) -> None:
     outside = tmp_path / "elsewhere"
@@ -126,11 +139,12 @@ def test_one_image_in_two_rows(root: Path, make: Make) -> None:
 def test_same_bytes_under_two_subjects(root: Path, make: Make, *, allowed: bool) -> None:
     cases = [make("x", grade=1), make("y", grade=2), make("z")]
     (root / "y.png").write_bytes((root / "x.png").read_bytes())
-    found = only(check_files(study(root, *cases), allow_duplicates=allowed), "M024")
-    assert found.severity == ("warning" if allowed else "error")
+    found, conflict = check_files(study(root, *cases), allow_duplicates=allowed)
+    assert (found.code, found.severity) == ("M024", "warning" if allowed else "error")
     assert ("override" in found.message) is allowed
-    assert "grade differs: 1 and 2" in found.message
-    assert found.where == "case x and case y"
+    assert (conflict.code, conflict.severity) == ("M054", "error")
+    assert "grade differs: 1 and 2" in conflict.message
+    assert {found.where, conflict.where} == {"case x and case y"}
 
 
 def test_same_bytes_in_one_subject_are_a_warning(root: Path, make: Make) -> None:

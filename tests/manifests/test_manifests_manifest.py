@@ -100,8 +100,9 @@ def test_broken_json_is_refused(tmp_path: Path, text: str) -> None:
         read_manifest(path, root=ROOT)
 
 
-WORD = st.text(string.ascii_letters + string.digits + " ,;\"'<>é|-", min_size=1, max_size=8).map(
-    lambda text: "x" + text.strip()
+# ids that differ only in capitals or in a number of spaces are refused
+WORD = st.text(string.ascii_lowercase + string.digits + " ,;\"'<>é|-", min_size=1, max_size=8).map(
+    lambda text: " ".join(("x" + text).split())
 )
 CASES = st.lists(
     st.builds(
