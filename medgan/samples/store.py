@@ -12,6 +12,7 @@ from medgan.errors import MedganError, ReadError, WriteError
 from medgan.imaging.case_images import read_case_image, read_case_label
 from medgan.manifests.manifest import Case, Manifest
 from medgan.samples.footprint import predicted_bytes
+from medgan.samples.naming import about_case
 from medgan.samples.prepared import PreparedCase, open_prepared, save_prepared, sweep
 from medgan.settings.preparation import Preparation
 from medgan.transforms.prepare import prepare
@@ -21,7 +22,7 @@ __all__ = ["PreparedCase", "PreparedStore"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-VERSION = "1"
+VERSION = "2"
 """Raise it when the same image and settings give other arrays than before."""
 
 
@@ -52,9 +53,10 @@ class PreparedStore:
                 digest.update(_digest_of(part))
             except OSError as error:
                 got = error.strerror or type(error).__name__
-                raise ReadError(
-                    "R040", "cannot be read", where=str(part), got=got, remedy="check its rights"
-                ) from error
+                with about_case(manifest, case):
+                    raise ReadError(
+                        "R040", "cannot be read", where=str(part), got=got, remedy="check its rights"
+                    ) from error
         return digest.hexdigest()
 
     def folder_of(self, key: str) -> Path:
@@ -135,9 +137,10 @@ class PreparedStore:
 
     def _prepare(self, case: Case, manifest: Manifest, folder: Path) -> None:
         limit = self.preparation.max_megapixels
-        image = read_case_image(manifest, case, max_megapixels=limit)
-        label = read_case_label(manifest, case, like=image, max_megapixels=limit)
-        prepared = prepare(image, self.preparation, label=label)
+        with about_case(manifest, case):
+            image = read_case_image(manifest, case, max_megapixels=limit)
+            label = read_case_label(manifest, case, like=image, max_megapixels=limit)
+            prepared = prepare(image, self.preparation, label=label)
         try:
             save_prepared(prepared, folder, source=hashlib.sha256(case.image.encode()).hexdigest())
         except OSError as error:

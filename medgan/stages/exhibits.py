@@ -4,18 +4,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from medgan.errors import ManifestError
+from medgan.errors import ManifestError, about
 from medgan.imaging.case_images import read_case_image
 from medgan.imaging.image import Image
 from medgan.imaging.intensity import Window
-from medgan.imaging.read import read_image, read_label
+from medgan.imaging.read import read_label
 from medgan.manifests.manifest import Case
 from medgan.reports.content import BeforeAfter
+from medgan.samples.naming import about_case
 from medgan.samples.seeds import rng_for
 from medgan.settings.study import Study
 from medgan.stages.compare import TRIVIAL_METHODS, higher_is_better
 from medgan.stages.materials import Materials
-from medgan.stages.measure import SIMILARITY, find_pairs
+from medgan.stages.measure import SIMILARITY, find_pairs, read_true
 from medgan.stages.trained import open_run
 from medgan.stages.workspace import train_job
 from medgan.transforms.prepare import Prepared, prepare
@@ -77,11 +78,13 @@ class _Drawer:
         self._cap = study.preparation.max_megapixels
 
     def __call__(self, original: Case, translated: Case, *, note: str, worst: bool) -> BeforeAfter:
-        source = read_case_image(self._materials.manifest, original, max_megapixels=self._cap)
-        prepared = prepare(source, self._study.preparation)
-        label = self._label(original, source)
+        with about_case(self._materials.manifest, original):
+            source = read_case_image(self._materials.manifest, original, max_megapixels=self._cap)
+            prepared = prepare(source, self._study.preparation)
+            label = self._label(original, source)
         index = _slice(source, label)
-        output = read_case_image(self._translated, translated, max_megapixels=self._cap)
+        with about_case(self._translated, translated):
+            output = read_case_image(self._translated, translated, max_megapixels=self._cap)
         reference = self._reference(translated)
         return BeforeAfter(
             case_id=original.case_id,
@@ -114,8 +117,9 @@ class _Drawer:
             pair = find_pairs(one, self._materials.manifest, column=self._study.reference_column)[0]
         except ManifestError:
             return None  # a case without a true image
-        image = read_image(pair.reference, max_megapixels=self._cap)
-        return image, prepare(image, self._study.preparation).trace.window
+        with about(pair.case.where, pair.files):
+            image = read_true(pair, max_megapixels=self._cap)
+            return image, prepare(image, self._study.preparation).trace.window
 
 
 def _slice(source: Image, label: npt.NDArray[np.int64] | None) -> int:

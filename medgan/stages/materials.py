@@ -1,11 +1,13 @@
 """What the jobs of a study work on: its manifest, folds and prepared cases."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
 from medgan.errors import TrainingError
-from medgan.manifests.manifest import Case, Manifest, read_manifest
+from medgan.manifests.manifest import Case, Manifest, parse_manifest, read_manifest
 from medgan.manifests.split import Folds, read_folds
 from medgan.samples.store import PreparedCase, PreparedStore
 from medgan.settings.study import IDENTITY, Study, Task
@@ -41,13 +43,21 @@ class Materials:
 def open_materials(study: Study) -> Materials:
     """Open what the ``prepare`` job left."""
     workspace = Workspace(study.output)
-    kept = workspace.prepared / KEPT
     return Materials(
         study,
-        read_manifest(kept if kept.exists() else study.manifest, root=study.data_root),
+        _kept_manifest(study, workspace.prepared / KEPT),
         read_folds(workspace.splits),
         PreparedStore(workspace.store, study.preparation),
     )
+
+
+def _kept_manifest(study: Study, kept: Path) -> Manifest:
+    """The study's manifest; where cases were left out, those that remain."""
+    if not kept.exists():
+        return read_manifest(study.manifest, root=study.data_root)
+    ids = frozenset(json.loads(kept.read_text(encoding="utf-8")))
+    cases, _ = parse_manifest(study.manifest)
+    return Manifest(cases=tuple(case for case in cases if case.case_id in ids), root=study.data_root)
 
 
 def labelled(cases: Iterable[Case], task: Task) -> list[Case]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from medgan.errors import GeometryError, ManifestError
+from medgan.errors import GeometryError, ManifestError, about
 from medgan.imaging.geometry import reorient, same_place
 from medgan.imaging.image import Image
 from medgan.imaging.intensity import Window
@@ -30,11 +30,18 @@ SIMILARITY = "similarity"
 
 @dataclass(frozen=True)
 class Pair:
-    """A translated case and the true image of the same thing."""
+    """A translated case and the true image of the same thing, with the volume or series that its row chooses."""
 
     case: Case
     translated: Path
     reference: Path
+    volume: int | None = None
+    series: str | None = None
+
+    @property
+    def files(self) -> dict[str, Path | None]:
+        """The two images, as errors call them."""
+        return {"translated image": self.translated, "true image": self.reference}
 
 
 def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress) -> list[Path]:
@@ -79,22 +86,26 @@ def find_pairs(translated: Manifest, reference: Manifest, *, column: str | None 
     Args:
         translated: Translated cases, whose domain is the target.
         reference: Manifest that holds the true images.
-        column: Column of the translated cases with the true image's path below the reference's root; by default the
-            reference's case of the same domain and pair_id.
+        column: Column with the true image's path below the reference's root, in the reference's row of the same
+            case_id; by default the reference's case of the same domain and pair_id.
 
     Raises:
         ManifestError: M010, if no case has a partner.
     """
     if column is not None:
-        paths = {case.case_id: case.extra.get(column, "") for case in translated}
-        found = {name: reference.root / path for name, path in paths.items() if path}
+        paths = {case.case_id: case.extra.get(column, "") for case in reference}
+        pairs = [
+            Pair(case, translated.image_path(case), reference.root / path)
+            for case in translated
+            if (path := paths.get(case.case_id))
+        ]
     else:
         partners = {(case.domain, case.pair_id): case for case in reference if case.pair_id}
-        matched = {case.case_id: partners.get((case.domain, case.pair_id or "")) for case in translated}
-        found = {name: reference.image_path(case) for name, case in matched.items() if case is not None}
-    pairs = [
-        Pair(case, translated.image_path(case), found[case.case_id]) for case in translated if case.case_id in found
-    ]
+        pairs = [
+            Pair(case, translated.image_path(case), reference.image_path(true), true.volume, true.series)
+            for case in translated
+            if (true := partners.get((case.domain, case.pair_id or ""))) is not None
+        ]
     if not pairs:
         raise ManifestError(
             "M010",
@@ -113,9 +124,10 @@ def compare_pair(
     MR, whose units are arbitrary, the contract's window for the translated volume and the true volume's own
     percentiles for the true one, so that data_range is 1. The mask is the true image's field of view or foreground.
     """
-    translated = read_image(pair.translated, max_megapixels=preparation.max_megapixels)
-    reference = read_image(pair.reference, max_megapixels=preparation.max_megapixels)
-    prepared = prepare(reference, preparation)
+    with about(pair.case.where, pair.files):
+        translated = read_image(pair.translated, max_megapixels=preparation.max_megapixels)
+        reference = read_true(pair, max_megapixels=preparation.max_megapixels)
+        prepared = prepare(reference, preparation)
     field = restore_label(prepared.field.astype(np.uint8), prepared.trace).astype(bool)
     reference, field = same_grid(reference, field, like=translated, where=f"case {pair.case.case_id}")
     own = prepared.trace.window
@@ -123,6 +135,11 @@ def compare_pair(
     pixels = unit_scale(reference, own), unit_scale(translated, output_window)
     for name in names:
         yield name, _score(name, *pixels, mask=field)
+
+
+def read_true(pair: Pair, *, max_megapixels: float) -> Image:
+    """The true image of a pair."""
+    return read_image(pair.reference, max_megapixels=max_megapixels, volume=pair.volume, series=pair.series)
 
 
 def same_grid(

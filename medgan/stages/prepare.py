@@ -11,13 +11,14 @@ import numpy as np
 from medgan.errors import ManifestError, MedganError
 from medgan.manifests.checks import check_manifest, check_table
 from medgan.manifests.findings import Finding
-from medgan.manifests.manifest import Case, Manifest, parse_manifest, read_manifest, write_manifest
+from medgan.manifests.manifest import Case, Manifest, parse_manifest, read_manifest
 from medgan.manifests.split import Folds, given_folds, make_folds, write_folds
 from medgan.manifests.table import replace_text
 from medgan.samples.store import PreparedCase, PreparedStore
 from medgan.settings.study import Study
 from medgan.stages.arguments import JobArguments
 from medgan.stages.choices import wrong_choices
+from medgan.stages.hidden import hidden_findings
 from medgan.stages.left_out import FILE as LEFT_OUT
 from medgan.stages.left_out import LeftOut, blamed, left_out_by, without, write_left_out
 from medgan.stages.needs import domains_of, needs_of, no_data_root, used_domains
@@ -66,8 +67,9 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
     replace_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     written = [splits, folder / "summary.json"]
     if left_out:
-        write_left_out(left_out, folder / LEFT_OUT)
-        write_manifest(manifest, folder / KEPT)
+        write_left_out(hidden_findings(study, left_out), folder / LEFT_OUT)
+        # Ids only: a table of paths would carry names of patients into the results.
+        replace_text(folder / KEPT, json.dumps([case.case_id for case in manifest], indent=1) + "\n")
         written += [folder / LEFT_OUT, folder / KEPT]
     return written
 

@@ -18,6 +18,7 @@ from medgan.imaging.slices import crop_back, fit_square, neighbour_stack, pad_to
 from medgan.manifests.manifest import Case, Manifest
 from medgan.metrics.catalogue import metric
 from medgan.metrics.surface import hd95, hd95_px
+from medgan.samples.naming import about_case
 from medgan.settings.loop import DeviceName
 from medgan.settings.preparation import Preparation
 from medgan.settings.study import Task
@@ -79,13 +80,14 @@ def score_manifest(
     rows: list[Row] = []
     cases = progress.over(manifest.cases, doing=doing) if progress else manifest.cases
     for case in cases:
-        image = read_case_image(manifest, case, max_megapixels=model.preparation.max_megapixels)
-        prepared = prepare(image, model.preparation)
-        if model.task.label == "mask":
-            scores = _segmentation(model, prepared, image, manifest, case)
-        else:
-            scores = _classification(model, prepared, case)
-        rows.extend(_row(model.task.name, name, value, case, place, tested_on) for name, value in scores)
+        with about_case(manifest, case):
+            image = read_case_image(manifest, case, max_megapixels=model.preparation.max_megapixels)
+            prepared = prepare(image, model.preparation)
+            if model.task.label == "mask":
+                scores = _segmentation(model, prepared, image, manifest, case)
+            else:
+                scores = _classification(model, prepared, case)
+            rows.extend(_row(model.task.name, name, value, case, place, tested_on) for name, value in scores)
     return rows
 
 

@@ -7,11 +7,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from medgan.imaging.case_images import read_case_image
+import numpy as np
+
+from medgan.imaging.case_images import read_case_image, read_case_label
 from medgan.imaging.container import kind_of
+from medgan.imaging.photograph_mask import own_orientation
 from medgan.imaging.write import write_image
+from medgan.imaging.write_photograph import write_label_png
 from medgan.manifests.file_checks import files_of
 from medgan.manifests.manifest import Case, Manifest, write_manifest
+from medgan.samples.naming import about_case
 from medgan.settings.study import Study
 from medgan.stages.arguments import JobArguments
 from medgan.stages.materials import open_materials
@@ -56,6 +61,7 @@ def translate_manifest(
 
     Every image keeps its format, size and geometry. The new manifest names its parent's digest and the run, and its
     cases carry the target's domain, their labels, and the domain they came from in the column ``translated_from``.
+    The parent's free columns go with them, but for paths: files lie elsewhere, and may be named after patients.
 
     Args:
         trained: A finished run.
@@ -74,20 +80,20 @@ def translate_manifest(
 
 
 def _translate_case(trained: TrainedTranslator, manifest: Manifest, case: Case, folder: Path, *, go_on: bool) -> Case:
-    source_path, mask_path = manifest.image_path(case), manifest.mask_path(case)
-    name = safe_name(case.case_id)
-    image = Path("images") / (name + ("" if kind_of(source_path) == "dicom" else _suffix(source_path)))
-    if not (go_on and (folder / image).exists()):
-        source = read_case_image(manifest, case, max_megapixels=trained.preparation.max_megapixels)
-        prepared = prepare(source, trained.preparation)
-        result = trained.restored(trained.translate_array(prepared.pixels), prepared, source)
-        (folder / image).parent.mkdir(parents=True, exist_ok=True)
-        write_image(result, folder / image, like=source, derivation=trained.derivation)
+    source_path = manifest.image_path(case)
+    name, cap = safe_name(case.case_id), trained.preparation.max_megapixels
+    with about_case(manifest, case):
+        image = Path("images") / (name + _suffix(source_path))
+        if not (go_on and (folder / image).exists()):
+            source = read_case_image(manifest, case, max_megapixels=cap)
+            prepared = prepare(source, trained.preparation)
+            result = trained.restored(trained.translate_array(prepared.pixels), prepared, source)
+            (folder / image).parent.mkdir(parents=True, exist_ok=True)
+            write_image(result, folder / image, like=source, derivation=trained.derivation)
     mask = None
-    if mask_path is not None:
-        mask = Path("masks") / (name + _suffix(mask_path))
-        (folder / mask).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(mask_path, folder / mask)
+    if case.mask is not None:
+        with about_case(manifest, case):
+            mask = _copy_mask(manifest, case, folder / "masks" / name, cap=cap).relative_to(folder)
     return replace(
         case,
         domain=trained.target,
@@ -95,8 +101,35 @@ def _translate_case(trained: TrainedTranslator, manifest: Manifest, case: Case, 
         series=None,
         image=str(image),
         mask=None if mask is None else str(mask),
-        extra=case.extra | {"translated_from": case.domain},
+        extra=_free_columns(manifest, case) | {"translated_from": case.domain},
     )
+
+
+def _copy_mask(manifest: Manifest, case: Case, place: Path, *, cap: float) -> Path:
+    """Copy a case's mask; one that was drawn on a photograph as stored is written upright, as the image is."""
+    path = manifest.root / str(case.mask)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if kind_of(manifest.image_path(case)) in _PICTURES and (own_orientation(manifest.image_path(case)) or 1) > 1:
+        image = read_case_image(manifest, case, max_megapixels=cap)
+        label = read_case_label(manifest, case, like=image, max_megapixels=cap)
+        place = place.with_name(place.name + ".png")
+        write_label_png(np.asarray(label), place)
+        return place
+    place = place.with_name(place.name + _suffix(path))
+    if path.is_dir():
+        shutil.copytree(path, place, dirs_exist_ok=True)
+    else:
+        shutil.copyfile(path, place)
+    return place
+
+
+def _free_columns(manifest: Manifest, case: Case) -> dict[str, str]:
+    """A case's free columns without those that name a file."""
+
+    def is_path(value: str) -> bool:
+        return "/" in value or "\\" in value or ("." in value and (manifest.root / value).is_file())
+
+    return {name: value for name, value in case.extra.items() if not is_path(value)}
 
 
 def safe_name(case_id: str) -> str:
@@ -106,4 +139,21 @@ def safe_name(case_id: str) -> str:
 
 
 def _suffix(path: Path) -> str:
-    return "".join(path.suffixes[-2:]) if path.name.endswith(".nii.gz") else path.suffix
+    """The usual ending of a file's kind, its own where that is one of them: more of a name may tell whose it is."""
+    kind = kind_of(path)
+    usual = _SUFFIXES[kind]
+    own = next((suffix for suffix in usual if path.name.lower().endswith(suffix)), None)
+    if own is not None or kind != "nifti":
+        return own or usual[0]
+    with path.open("rb") as file:
+        return ".nii.gz" if file.read(2) == b"\x1f\x8b" else ".nii"
+
+
+_PICTURES = ("png", "jpeg", "tiff")
+_SUFFIXES = {
+    "dicom": ("",),
+    "nifti": (".nii.gz", ".nii"),
+    "png": (".png",),
+    "jpeg": (".jpg", ".jpeg"),
+    "tiff": (".tif", ".tiff"),
+}

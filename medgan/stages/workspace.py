@@ -38,8 +38,8 @@ def measure_job(fold: int, seed: int) -> str:
     return f"fold{fold}/seed{seed}/measure"
 
 
-KEPT = "manifest.csv"
-"""The manifest of the cases that remain, in the folder of ``prepare``; only where some are left out."""
+KEPT = "kept.json"
+"""Ids of the cases that remain, in the folder of ``prepare``; only where some are left out."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from medgan import discover
 from medgan.errors import RunError
 from medgan.settings.study import Study
 from medgan.stages.arguments import JobArguments
+from medgan.stages.hidden import study_files_hidden
 from medgan.stages.progress import Progress
 from medgan.stages.workspace import Workspace
 from medgan.workflow.plan import Job, plan_study
@@ -79,7 +80,8 @@ def run_job(study: Study, job: Job, *, report: Callable[[str], None]) -> bool:
             return False  # another process was quicker
         folder = workspace.begin(job.id, digest=job.digest, needs=job.needs)
         progress = Progress(folder / "progress.json", what=job.id, report=report)
-        outputs = stage.run(study, job.arguments, folder, progress)
+        with study_files_hidden(study):
+            outputs = stage.run(study, job.arguments, folder, progress)
         workspace.finish(job.id, digest=job.digest, needs=job.needs, outputs=outputs, seconds=time.monotonic() - began)
     report(f"{job.id}: done in {time.monotonic() - began:.0f} s")
     return True

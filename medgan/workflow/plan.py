@@ -74,7 +74,9 @@ def plan_study(study: Study) -> tuple[Job, ...]:
             stage="report",
             arguments=JobArguments(),
             needs=tuple(job.id for job in jobs),
-            settings=study.model_dump(mode="json", exclude={"output", "data_root", "threads", "device", "keep_going"}),
+            settings=study.model_dump(
+                mode="json", exclude={"manifest", "output", "data_root", "threads", "device", "keep_going"}
+            ),
         )
     )
     return tuple(jobs)

@@ -46,7 +46,7 @@ def test_bad_cases_are_listed_and_the_others_go_on(tmp_path):
     table[table.index(clinical[3])] = clinical[3].replace("masks/", "../masks/", 1)
     study.manifest.write_text("\n".join(table) + "\n")
     names = {file.name for file in prepare(study, tmp_path / "out" / "prepare")}
-    assert names == {"splits.csv", "summary.json", "left_out.csv", "manifest.csv"}
+    assert names == {"splits.csv", "summary.json", "left_out.csv", "kept.json"}
     left_out = read_left_out(tmp_path / "out" / "prepare" / "left_out.csv")
     assert {one.code for one in left_out} <= {"R004", "R005", "M040", "M006"}
     assert {one.case_id for one in left_out} == {cut.case_id, absent, ""}
