@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from medgan.errors import MedganError
@@ -59,16 +60,51 @@ def demo(
 
 
 @app.command()
-def check(study: StudyFile, profile: Profile = None, output: Output = None) -> None:
-    """List every bad row and file of a study; exit status 1 if there is an error."""
+def check(
+    study: StudyFile,
+    profile: Profile = None,
+    output: Output = None,
+    domains: Annotated[bool, typer.Option("--domains", help="compare the two domains, and the pairs' shifts")] = False,
+    sample: Annotated[int, typer.Option(min=2, help="with --domains: cases of each domain that are read")] = 40,
+    every: Annotated[bool, typer.Option("--all", help="with --domains: read every case")] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="file for the findings, and for the comparison, as numbers")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """List every bad row and file of a study, or with --domains compare its domains; status 1 if there is an error."""
+    from rich.progress import Progress
+
+    from medgan.manifests.table import replace_text
     from medgan.settings.study import read_study
     from medgan.stages.check import check_study
+    from medgan.stages.check_domains import compare_domains
 
-    findings = check_study(read_study(study, profile=profile, output=output))
+    settings = read_study(study, profile=profile, output=output)
+    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        if domains:
+            comparison = compare_domains(settings, sample=None if every else sample, over=bar.track)
+            findings, content = list(comparison.findings), comparison.to_json()
+        else:
+            findings = check_study(settings, over=bar.track)
+            content = {"findings": [vars(finding) for finding in findings]}
+    if domains:
+        table = Table(
+            Column("", overflow="fold"),
+            Column(comparison.source.name, overflow="fold"),
+            Column(comparison.target.name, overflow="fold"),
+        )
+        for row in comparison.rows:
+            table.add_row(*map(escape, row))
+        console.print(table)
+        for line in filter(None, (comparison.sample, comparison.pairs_line)):
+            _say(line)
     errors = sum(finding.severity == "error" for finding in findings)
     for finding in findings:
         _say(str(finding))
     _say(f"{errors} errors, {len(findings) - errors} warnings")
+    if json_file is not None:
+        replace_text(json_file, json.dumps(content, indent=2) + "\n")
     raise typer.Exit(1 if errors else 0)
 
 
@@ -305,6 +341,23 @@ def phantom(
 
     path = discover.load("medgan.phantoms", name).write_study(out, seed=seed, subjects=subjects)
     _say(str(path))
+
+
+@app.command()
+def deidentify(
+    source: Annotated[Path, typer.Argument(help="file, folder or zip archive with images", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="folder to make", show_default=False)],
+    reviewed: Annotated[bool, typer.Option("--reviewed", help="somebody has looked for text in the pixels")] = False,
+    key: Annotated[Path | None, typer.Option(help="secret of the new ids, made if absent; random without")] = None,
+    crosswalk: Annotated[Path | None, typer.Option(help="file for old and new ids, outside the folder")] = None,
+) -> None:
+    """Write images anew without what tells who the patients are; exit status 1 if some were not exported."""
+    from medgan.stages.deidentify import deidentify as deidentify_source
+
+    done = deidentify_source(source, out, reviewed=reviewed, key=key, crosswalk=crosswalk)
+    for line in done.lines():
+        _say(line)
+    raise typer.Exit(1 if done.refused else 0)
 
 
 def _run(

@@ -45,7 +45,7 @@ def others(tmp_path_factory):
 
 class TestCheck:
     def test_clean_phantoms_end_with_0(self, say, tmp_path):
-        assert "0 errors, 0 warnings" in say("check", lesion_study(tmp_path, subjects=6))
+        assert "0 errors, 0 warnings" in say("check", lesion_study(tmp_path, subjects=12))
 
     def test_every_finding_is_a_whole_line_and_the_status_is_1(self, say, tmp_path):
         path = lesion_study(tmp_path, subjects=6)
@@ -63,9 +63,13 @@ class TestCheck:
         assert "2 errors" in output or "3 errors" in output
 
     def test_warnings_alone_end_with_0(self, say, tmp_path):
-        path = lesion_study(tmp_path, subjects=6, allow_duplicates=True)
-        first, second = sorted((tmp_path / "phantoms" / "clinical").glob("*.png"))[:2]
-        second.write_bytes(first.read_bytes())
+        path = lesion_study(tmp_path, subjects=12, allow_duplicates=True)
+        manifest = tmp_path / "phantoms" / "manifest.csv"
+        lines = manifest.read_text().splitlines()
+        row = lines[2].replace("L0000_clinical,L0000,", "twin,L0001,", 1).replace("clinical/L0000_", "clinical/twin_")
+        manifest.write_text("\n".join([*lines, row]) + "\n")
+        picture = tmp_path / "phantoms" / "clinical" / "L0000_clinical.png"
+        picture.with_name("twin_clinical.png").write_bytes(picture.read_bytes())
         assert "0 errors, 1 warnings" in say("check", path)
 
     def test_a_wrong_study_file(self, say, tmp_path):

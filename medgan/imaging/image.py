@@ -50,6 +50,8 @@ class Image:
         geometry: Grid in space; None for a photograph, which has no spacing.
         stored: How the file holds it.
         path: File or folder it was read from.
+        full_shape: (H, W) of a photograph of which ``pixels`` are a smaller version, decoded so for speed; None where
+            the pixels are the picture's own. Such an image can be prepared, but nothing can be restored on it.
 
     Raises:
         GeometryError: If the number of axes does not fit the geometry.
@@ -59,6 +61,7 @@ class Image:
     stored: StoredAs
     geometry: Geometry | None = None
     path: Path | None = field(default=None, compare=False)
+    full_shape: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         axes = 3 if self.geometry is None else 4
@@ -75,6 +78,11 @@ class Image:
     def is_volume(self) -> bool:
         """Whether the image has a grid in space."""
         return self.geometry is not None
+
+    @property
+    def grid_shape(self) -> tuple[int, ...]:
+        """(H, W) of the picture or (D, H, W) of the volume: the grid on which its labels lie."""
+        return self.full_shape or self.pixels.shape[1:]
 
     @property
     def channels(self) -> int:

@@ -89,7 +89,7 @@ def _check(image: Image, path: Path, like: Image) -> None:
             got=image.stored.format,
             expected=" or ".join(_SUFFIXES[image.stored.format]),
         )
-    same = image.pixels.shape[1:] == like.pixels.shape[1:] and image.geometry == like.geometry
+    same = image.pixels.shape[1:] == like.grid_shape and image.geometry == like.geometry
     if not same or image.stored.format != like.stored.format:
         raise WriteError(
             "W002",

@@ -1,17 +1,16 @@
 """A study file: which images, which translators, which downstream tasks, and what is compared."""
 
 import difflib
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from medgan.errors import SettingsError
 from medgan.settings.base import Settings
+from medgan.settings.content import load_mapping
 from medgan.settings.loop import DeviceName, PrecisionName
 from medgan.settings.preparation import Preparation
 
@@ -128,6 +127,12 @@ class Study(Settings):
         description="leave out cases that cannot be used, list them and end with a status that is not zero, "
         "in place of stopping at the first",
     )
+    spacing_tolerance: float | None = Field(
+        default=None,
+        ge=1,
+        description="volumes: the largest factor by which a case's spacing may differ, along any axis, from "
+        "preparation.spacing_mm or else from the median of all; beyond it `medgan check` gives an error",
+    )
     tensorboard: bool = Field(
         default=False, description="translators write TensorBoard files; needs the extra medgan[tensorboard]"
     )
@@ -200,7 +205,7 @@ def read_study(path: Path, *, profile: str | None = None, output: Path | None = 
             known key), S003 unknown profile, S005 an environment variable in a path is not set, S006 the profile
             changes an entry that the study does not have.
     """
-    content = _load_yaml(path)
+    content = load_mapping(path)
     profiles = content.pop("profiles", None) or {}
     if profile is not None:
         content = _lay_over(content, _profile(profiles, profile, path), where=f"{path.name}, profile {profile}")
@@ -290,20 +295,6 @@ def _all_keys(model: type[BaseModel]) -> set[str]:
     return {key for one in models for key in one.model_fields}
 
 
-def _load_yaml(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise SettingsError("S000", "no such study file", where=str(path))
-    try:
-        text = path.read_text(encoding="utf-8")
-        # YAML would read JSON's 5e-05 as a text.
-        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise SettingsError("S001", "not a YAML file", where=path.name, got=str(error).replace("\n", " ")) from error
-    if not isinstance(content, dict):
-        raise SettingsError("S001", "not a mapping of settings", where=path.name, got=type(content).__name__)
-    return content
-
-
 def _expand(text: str, key: str, study: Path) -> str:
     expanded = os.path.expandvars(os.path.expanduser(text))  # noqa: PTH111
     if "$" in expanded:
@@ -358,5 +349,7 @@ def _lay_over(base: Any, changes: Any, *, where: str) -> Any:
 
 def _is_named_list(value: Any) -> bool:
     return (
-        isinstance(value, list) and bool(value) and all(isinstance(entry, dict) and "name" in entry for entry in value)
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in value)
     )

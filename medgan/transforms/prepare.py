@@ -40,13 +40,13 @@ def prepare(image: Image, preparation: Preparation, *, label: Pixels | None = No
             got=f"preset {preparation.preset} for a {'volume' if image.is_volume else 'photograph'}",
             expected="ct or mr for a volume, fundus or photograph for a photograph",
         )
-    if label is not None and label.shape != image.pixels.shape[1:]:
+    if label is not None and label.shape != image.grid_shape:
         raise GeometryError(
             "G003",
             "label and image differ in shape",
             where=str(image.path or "image"),
             got=str(label.shape),
-            expected=str(image.pixels.shape[1:]),
+            expected=str(image.grid_shape),
         )
     return (prepare_volume if volume else prepare_photograph)(image, preparation, label=label)
 
