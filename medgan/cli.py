@@ -79,14 +79,15 @@ def check(
     from medgan.settings.study import read_study
     from medgan.stages.check import check_study
     from medgan.stages.check_domains import compare_domains
+    from medgan.stages.hidden import hidden_findings
 
     settings = read_study(study, profile=profile, output=output)
     with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         if domains:
             comparison = compare_domains(settings, sample=None if every else sample, over=bar.track)
-            findings, content = list(comparison.findings), comparison.to_json()
+            findings, content = hidden_findings(settings, comparison.findings), comparison.to_json()
         else:
-            findings = check_study(settings, over=bar.track)
+            findings = hidden_findings(settings, check_study(settings, over=bar.track))
             content = {"findings": [vars(finding) for finding in findings]}
     if domains:
         table = Table(

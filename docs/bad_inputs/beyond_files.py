@@ -24,7 +24,7 @@ def mac_companions(folder: Path) -> str:
     series(folder / "scan")
     for name, kind in (("._1_001.dcm", bytes(4)), ("._1_002.dcm", b"DICM")):
         (folder / "scan" / name).write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X".ljust(128, b"\0") + kind + bytes(50))
-    return same(read_image(folder / "scan"), HU, note="left out")
+    return same(read_image(folder / "scan"), HU, note="not DICOM")
 
 
 @bad_input(None, gives=HANDLED)

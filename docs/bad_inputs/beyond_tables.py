@@ -105,3 +105,11 @@ def huge_yaml(folder: Path) -> None:
 def nul_in_path(folder: Path) -> None:
     """A NUL in a path of a study file."""
     read_study(study(folder, data_root="a\0b"))
+
+
+@bad_input(None, gives="S001")
+def key_twice(folder: Path) -> None:
+    """A key that stands twice in a study file."""
+    path = study(folder)
+    path.write_text(path.read_text() + "folds: 3\n")
+    read_study(path)

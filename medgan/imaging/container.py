@@ -50,14 +50,19 @@ def kind_of(path: Path) -> str:
 
     Raises:
         ReadError: R000 nothing there, R001 zero bytes, R002 another format, R003 not gzip under a name that says so,
-            R019 or R031 a zip that must not be opened.
+            R019 or R031 a zip that must not be opened, R040 no right to read it.
     """
     if path.is_dir():
         return "dicom"
     if not path.is_file():
         raise ReadError("R000", "no such file", where=str(path), remedy="check the manifest and the data root")
-    with path.open("rb") as file:
-        head = file.read(4096)
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except OSError as error:
+        raise ReadError(
+            "R040", "cannot be read", where=str(path), got=error.strerror or "", remedy="check its rights"
+        ) from error
     if not head:
         raise ReadError("R001", "the file has zero bytes", where=str(path), remedy="copy it again")
     kind = _by_bytes(head)

@@ -188,7 +188,7 @@ def _action(tag: BaseTag) -> str | None:
 def _table() -> tuple[dict[tuple[int, int], str], tuple[tuple[int, int, int, int, str], ...]]:
     """Actions by tag, and those of repeating groups as (group, element, masks, action)."""
     try:
-        from dicomanonymizer.dicomfields_selector import (  # type: ignore[import-untyped]
+        from dicomanonymizer.dicomfields_selector import (
             dicom_anonymization_database_selector,
         )
 

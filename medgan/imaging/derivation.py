@@ -31,12 +31,12 @@ class Derivation:
         return f"{domains}{self.method}{run}{weights}"
 
     def plain(self) -> "Derivation":
-        """The same in characters that every DICOM character set has, each part cut to 64 of them.
+        r"""The same in characters that every DICOM character set has, each part cut to 64 of them.
 
         So the line that :meth:`__str__` makes of it stays below half of the 1,024 characters of a DICOM short text.
 
         Example:
-            >>> str(Derivation(method="cut", source="T1\\\\Gd é").plain())
+            >>> str(Derivation(method="cut", source="T1\\Gd é").plain())
             'T1/Gd ? ->  by cut'
         """
         parts = ("method", "run", "weights_sha256", "source", "target")
@@ -44,10 +44,10 @@ class Derivation:
 
 
 def plain_text(text: str, *, longest: int = _LONGEST) -> str:
-    """Printable ASCII of at most so many characters, without the backslash, which separates values in DICOM.
+    r"""Printable ASCII of at most so many characters, without the backslash, which separates values in DICOM.
 
     Example:
-        >>> plain_text("Röntgen\\n1", longest=9)
+        >>> plain_text("Röntgen\n1", longest=9)
         'R?ntgen 1'
     """
     ascii_only = text.replace("\\", "/").encode("ascii", "replace").decode("ascii")

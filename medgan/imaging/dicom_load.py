@@ -9,6 +9,7 @@ from medgan.errors import ReadError
 from medgan.imaging.dicom_choice import Candidate, choose_series
 from medgan.imaging.dicom_parse import DicomFile, parse
 from medgan.imaging.dicom_sources import Source, listed_sources
+from medgan.imaging.dicom_values import text
 
 _DICOMDIR = "1.2.840.10008.1.3.10"
 _SAYS_DICOM = (".dcm", ".ima", ".dicom")
@@ -26,8 +27,9 @@ def load_series(sources: Sequence[Source], series: str | None, where: Path) -> t
         The series, and notes on what was left out: other files, objects and localizers.
 
     Raises:
-        ReadError: R001 an empty file, R021 no DICOM, R022 a file that cannot be parsed, R032 a DICOMDIR's file that is
-            not there, and those of :func:`medgan.imaging.dicom_choice.choose_series`.
+        ReadError: R001 an empty file, R021 no DICOM, R022 a file that cannot be parsed, R026 images of two patients
+            under one UID, R032 a DICOMDIR's file that is not there, and those of
+            :func:`medgan.imaging.dicom_choice.choose_series`.
     """
     files, others = _parsed(sources)
     listed = [item for file in files if _is_directory(file.dataset) for item in _listed(file, sources)]
@@ -51,7 +53,10 @@ def load_series(sources: Sequence[Source], series: str | None, where: Path) -> t
             got=f"{others} other files",
             remedy="name the folder, zip or DICOMDIR that holds the slices",
         )
+    if len(images) > 1:
+        _refuse_cut_short(images)
     chosen, notes = choose_series(images, series, where)
+    _refuse_mixed_up(chosen.files, where)
     return chosen, ([f"{others} files are not DICOM images; skipped"] if others else []) + notes
 
 
@@ -82,6 +87,34 @@ def _refuse_damaged(source: Source) -> None:
             where=str(source.path),
             remedy="copy it again, or take it out of the folder",
         )
+
+
+def _refuse_cut_short(files: Sequence[DicomFile]) -> None:
+    """A slice that ends before it says what it is must not pass for a report, which is left out."""
+    for file in files:
+        if not text(file.dataset, "SOPClassUID") and "Rows" not in file.dataset and "PixelData" not in file.dataset:
+            raise ReadError(
+                "R022",
+                "the file does not say what it is",
+                where=str(file.path),
+                got=f"{file.size} bytes without SOPClassUID, Rows and PixelData",
+                remedy="copy it again, or take it out of the folder",
+            )
+
+
+def _refuse_mixed_up(files: Sequence[DicomFile], where: Path) -> None:
+    """One UID for images of two patients or studies: a damaged anonymisation that no geometry would show."""
+    for keyword in ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID"):
+        found = {text(file.dataset, keyword) for file in files}
+        if len(found) > 1:
+            raise ReadError(
+                "R026",
+                "images of different origin under one SeriesInstanceUID",
+                where=str(where),
+                got=f"{len(found)} different values of {keyword} in {len(files)} files",
+                expected="one",
+                remedy="export the series again, or sort the files by hand",
+            )
 
 
 def _is_directory(dataset: Dataset) -> bool:

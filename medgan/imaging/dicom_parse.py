@@ -28,7 +28,8 @@ _DEFERRED_BYTES = 4096
 _MAX_INFLATED_BYTES = 2**30
 _HEAD_BYTES = 400
 _KEYWORDS = (
-    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesDescription", "SeriesNumber", "InstanceNumber",
+    "SOPClassUID", "SOPInstanceUID", "PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID",
+    "SeriesDescription", "SeriesNumber", "InstanceNumber",
     "ImageType", "Modality", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "PixelAspectRatio",
     "SliceThickness", "SpacingBetweenSlices", "GantryDetectorTilt", "Rows", "Columns", "NumberOfFrames",
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "BitsAllocated", "BitsStored", "HighBit",
@@ -120,6 +121,10 @@ def parse(source: Source) -> DicomFile | None:
         head = file.read(_HEAD_BYTES)
         if not is_dicom(head):
             return None
+        if len(head) > 132 and not any(head[132:]):  # an interrupted copy, which pydicom would take minutes to walk
+            if source.path.name.startswith("."):
+                return None
+            raise ReadError("R022", "nothing but zeros", where=str(source.path), remedy="copy it again")
         size = file.seek(0, 2)
         deferred = None if _is_deflated(head, file, source.path) else _DEFERRED_BYTES
         file.seek(0)

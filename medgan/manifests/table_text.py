@@ -30,7 +30,12 @@ def decode(path: Path) -> str:
             expected=expected,
             remedy="name the table, not an image",
         )
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ManifestError(
+            "M000", "the table cannot be read", where=path.name, got=error.strerror or "", remedy="check its rights"
+        ) from error
     wide = _wide(raw)
     if wide:
         raise ManifestError(

@@ -10,6 +10,7 @@ from medgan.manifests.checks import check_folds, check_table
 from medgan.manifests.file_checks import files_of
 from medgan.manifests.findings import Finding, finding_of
 from medgan.manifests.manifest import Case, Manifest, parse_manifest
+from medgan.samples.naming import about_case
 from medgan.settings.study import Study
 from medgan.stages.check_duplicates import SeenCase, duplicate_findings
 from medgan.stages.check_facts import kind_of_image, spacing_along_patient
@@ -80,8 +81,8 @@ def check_study(study: Study, *, over: Over = one_by_one) -> list[Finding]:
 
 
 def at_case(case: Case, finding: Finding) -> Finding:
-    """The same finding with the row and the file that it is about."""
-    return replace(finding, where=f"{case.where} ({case.image})")
+    """The same finding with the row that it is about: a file may be named after a patient."""
+    return replace(finding, where=case.where)
 
 
 def _look_at(study: Study, manifest: Manifest, case: Case) -> SeenCase | Finding | None:
@@ -91,14 +92,15 @@ def _look_at(study: Study, manifest: Manifest, case: Case) -> SeenCase | Finding
     if not any(part.stat().st_size for part in files_of(path) if part.is_file()):
         return None
     try:
-        image = read_case_image(manifest, case, max_megapixels=limit, guard=True)
-        prepared = prepare(image, study.preparation)
-        label = None
-        if mask is not None and mask.exists():
-            label = read_case_label(manifest, case, like=image, max_megapixels=limit, guard=True)
-        for task in study.tasks:
-            if label is not None and task.label == "mask" and case.domain in domains_of(study, task):
-                class_label(label, task.mask_values)
+        with about_case(manifest, case):
+            image = read_case_image(manifest, case, max_megapixels=limit, guard=True)
+            prepared = prepare(image, study.preparation)
+            label = None
+            if mask is not None and mask.exists():
+                label = read_case_label(manifest, case, like=image, max_megapixels=limit, guard=True)
+            for task in study.tasks:
+                if label is not None and task.label == "mask" and case.domain in domains_of(study, task):
+                    class_label(label, task.mask_values)
     except MedganError as error:
         return at_case(case, finding_of(error))
     return SeenCase(

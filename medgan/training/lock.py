@@ -91,7 +91,7 @@ def _own() -> dict[str, object]:
         "host": socket.gethostname(),
         "process_start": _process_start(os.getpid()),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": shlex.join(sys.argv),
+        "command": shlex.join(["medgan", *(Path(word).name for word in sys.argv[1:])]),
     }
 
 

@@ -177,6 +177,8 @@ def _prepared_again(source: Image, trace: Trace) -> Floats:
 
 def _able_to_hold(source: Image, window: Window) -> Image:
     """The source, or its like in float32 where its type is too small or too coarse for a window."""
+    if window.unit == "HU" and source.stored.unit != "HU":  # an MR made into a CT is written as one
+        source = replace(source, stored=replace(source.stored, unit="HU"))
     stored = source.stored
     if np.dtype(stored.dtype).kind == "f":
         return source

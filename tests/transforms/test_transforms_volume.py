@@ -281,7 +281,8 @@ def test_real_series_come_back_and_agree_with_simpleitk(data_root, tmp_path, nam
     write_image(image, tmp_path / "out", like=image)
     again = read_image(tmp_path / "out")
     np.testing.assert_array_equal(again.pixels, image.pixels)
-    assert again.geometry == image.geometry
+    # a decimal string has 16 characters; a source may break that rule
+    np.testing.assert_allclose(again.geometry.affine, image.geometry.affine, rtol=0, atol=1e-9)
     reader = SimpleITK.ImageSeriesReader()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
     other = SimpleITK.GetArrayFromImage(reader.Execute())
