@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from medgan.errors import MedganError
+from medgan.errors import SHOW_PATHS, MedganError
 from medgan.settings.threads import quiet_openmp
 
 app = typer.Typer(
@@ -70,6 +70,9 @@ def check(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="file for the findings, and for the comparison, as numbers")
     ] = None,
+    show_paths: Annotated[
+        bool, typer.Option("--show-paths", help="name files too, which may be named after patients")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """List every bad row and file of a study, or with --domains compare its domains; status 1 if there is an error."""
@@ -81,6 +84,8 @@ def check(
     from medgan.stages.check_domains import compare_domains
     from medgan.stages.hidden import hidden_findings
 
+    if show_paths:
+        os.environ[SHOW_PATHS] = "1"
     settings = read_study(study, profile=profile, output=output)
     with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         if domains:
@@ -88,7 +93,8 @@ def check(
             findings, content = hidden_findings(settings, comparison.findings), comparison.to_json()
         else:
             findings = hidden_findings(settings, check_study(settings, over=bar.track))
-            content = {"findings": [vars(finding) for finding in findings]}
+            content = {}
+    content["findings"] = [vars(finding) for finding in findings]
     if domains:
         table = Table(
             Column("", overflow="fold"),

@@ -47,7 +47,8 @@ class TestCheck:
     def test_clean_phantoms_end_with_0(self, say, tmp_path):
         assert "0 errors, 0 warnings" in say("check", lesion_study(tmp_path, subjects=12))
 
-    def test_every_finding_is_a_whole_line_and_the_status_is_1(self, say, tmp_path):
+    def test_every_finding_is_a_whole_line_and_the_status_is_1(self, say, tmp_path, monkeypatch):
+        monkeypatch.setenv("MEDGAN_SHOW_PATHS", "")  # put back afterwards: the option sets it
         path = lesion_study(tmp_path, subjects=6)
         manifest = tmp_path / "phantoms" / "manifest.csv"
         lines = manifest.read_text().splitlines()
@@ -55,7 +56,8 @@ class TestCheck:
         lines.append(f"[red]<script>,S9,clinical,{strange},,,,,,")
         manifest.write_text("\n".join(lines) + "\n")
         write_settings(tmp_path, lesion_settings(), tasks=[lesion_settings()["tasks"][0] | {"recipe": {"width": 1}}])
-        output = say("check", path, status=1)
+        assert "very-" not in say("check", path, status=1), "a file's name is shown unasked"
+        output = say("check", path, "--show-paths", status=1)
         assert strange in output, "a path is cut or taken for markup"
         assert "[red]<script>" in output
         assert "M040" in output

@@ -39,11 +39,13 @@ from medgan.stages.arguments import JobArguments
 from medgan.stages.compare import TRIVIAL_METHODS, Compared, Scored, summarise
 from medgan.stages.downstream import read_task_recipe
 from medgan.stages.exhibits import PICTURE_SEED, before_after
+from medgan.stages.left_out import FILE as LEFT_OUT
+from medgan.stages.left_out import read_left_out
 from medgan.stages.materials import Materials, open_materials, used_translators
 from medgan.stages.measure import SIMILARITY
 from medgan.stages.progress import Progress
 from medgan.stages.rows import read_rows
-from medgan.stages.workspace import arm_job, judge_job, measure_job, train_job
+from medgan.stages.workspace import Workspace, arm_job, judge_job, measure_job, train_job
 from medgan.training.device import pick_device, pick_precision
 from medgan.training.log import read_log
 
@@ -96,6 +98,21 @@ def row_files(study: Study) -> list[Path]:
                     jobs += [judge_job(task.name, count, fold, seed)] if task.tested_on else []
             jobs += [measure_job(fold, seed)] if study.similarity else []
     return [study.output / job / "rows.csv" for job in jobs]
+
+
+def _left_out(study: Study, materials: Materials) -> list[MissingCount]:
+    """Cases that the study went on without, by what was wrong with them."""
+    gone = read_left_out(Workspace(study.output).prepared / LEFT_OUT)
+    total = len(materials.manifest) + len(gone)
+    return [
+        MissingCount(
+            what="cases left out",
+            count=sum(one.code == code for one in gone),
+            total=total,
+            reason=f"{code}, such as {next(one.message for one in gone if one.code == code)}; see prepare/{LEFT_OUT}",
+        )
+        for code in sorted({one.code for one in gone})
+    ]
 
 
 def score_rows(scored: Iterable[Scored]) -> list[ScoreRow]:
@@ -235,6 +252,7 @@ def _experiment(study: Study, materials: Materials, rows: pd.DataFrame) -> Exper
         MissingCount(what=f"{task} {metric}", count=len(part), total=_total(rows, task, metric), reason="undefined")
         for (task, metric), part in undefined.groupby(["task", "metric"])
     ]
+    missing += _left_out(study, materials)
     return Experiment(
         folds=len(study.folds_to_run),
         seeds=len(study.seeds),
