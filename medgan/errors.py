@@ -48,10 +48,20 @@ class MedganError(Exception):
             f"expected {self.expected}" if self.expected else "",
             self.remedy,
         ]
-        return f"{type(self).__name__}[{self.code}]: " + "; ".join(part for part in parts if part)
+        return printable(f"{type(self).__name__}[{self.code}]: " + "; ".join(part for part in parts if part))
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         return _rebuild, (type(self), self.code, self.what, self.where, self.got, self.expected, self.remedy)
+
+
+def printable(text: str) -> str:
+    r"""Text as one line, with nothing that moves a terminal's cursor: names of files and headers come from anywhere.
+
+    Example:
+        >>> printable("a\nb\x1b[2J")
+        'a b?[2J'
+    """
+    return "".join(letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in text)
 
 
 class SettingsError(MedganError):

@@ -3,10 +3,12 @@
 import io
 import re
 import warnings
+from collections.abc import Iterator
 from importlib.metadata import version
 
 import pydicom
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.encaps import generate_frames
 from pydicom.errors import InvalidDicomError
 from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
@@ -64,6 +66,7 @@ def deidentify_dicom(
     """
     dataset = _parse(raw)
     _refuse_other_objects(dataset)
+    _cut_behind_pixels(dataset)
     why = burned_in_reason(dataset)
     if why and not reviewed:
         raise WriteError(
@@ -83,10 +86,10 @@ def deidentify_dicom(
         except _TROUBLES as error:
             # The exception's text may quote the header.
             raise _unreadable(type(error).__name__) from None
-    if cleaning.words is not None and "encapsulated" in before and _names_in_stream(dataset, cleaning):
+    if "encapsulated" in before and (_texts_in_jpeg(dataset) or _names_in_stream(dataset, cleaning)):
         raise WriteError(
             "W032",
-            "the compressed pixels carry text that names the patient",
+            "the compressed pixels carry text that may name the patient",
             remedy="decompress the series with another program, then run again",
         )
     if _untouchable(_parse(out.getvalue())) != before:
@@ -188,6 +191,34 @@ def _untouchable(dataset: FileDataset) -> dict[str, object]:
     if dataset.file_meta.TransferSyntaxUID.is_compressed:
         found["encapsulated"] = True
     return found
+
+
+def _cut_behind_pixels(dataset: FileDataset) -> None:
+    """Take away what stands behind the last pixel, where anything may be written."""
+    if "PixelData" not in dataset or dataset.file_meta.TransferSyntaxUID.is_compressed:
+        return
+    samples = int(dataset.get("SamplesPerPixel") or 1)
+    pixels = int(dataset.get("NumberOfFrames") or 1) * int(dataset.Rows) * int(dataset.Columns)
+    bits = pixels * samples * int(dataset.BitsAllocated)
+    if str(dataset.get("PhotometricInterpretation")) == "YBR_FULL_422":
+        bits = bits * 2 // 3
+    size = -(-bits // 8)
+    if len(dataset.PixelData) > size + size % 2:
+        dataset.PixelData = dataset.PixelData[:size] + b"\0" * (size % 2)
+
+
+def _texts_in_jpeg(dataset: FileDataset) -> bool:
+    """Whether a JPEG frame has segments for text: EXIF and XMP (APP1), IPTC (APP13) or a comment."""
+    frames = generate_frames(dataset.PixelData, number_of_frames=int(dataset.get("NumberOfFrames") or 1))
+    return any(marker in (0xE1, 0xED, 0xFE) for frame in frames for marker in _jpeg_markers(frame))
+
+
+def _jpeg_markers(frame: bytes) -> Iterator[int]:
+    """Markers of a JPEG's segments up to its first scan; none for another codec."""
+    place = 2 if frame[:2] == b"\xff\xd8" else len(frame)
+    while place + 4 <= len(frame) and frame[place] == 0xFF and frame[place + 1] != 0xDA:
+        yield frame[place + 1]
+        place += 2 + int.from_bytes(frame[place + 2 : place + 4], "big")
 
 
 def _names_in_stream(dataset: FileDataset, cleaning: Cleaning) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from medgan.errors import ReadError
 
-_TEXTS = ("data_type", "db_name", "descrip", "aux_file", "intent_name")
+_TEXTS = ("data_type", "db_name", "descrip", "aux_file", "intent_name", "unused_str")
 _LARGEST = 8 * 2**30
 
 
@@ -34,7 +34,7 @@ def deidentify_nifti(raw: bytes) -> tuple[bytes, dict[str, int]]:
     start, size = int(header["vox_offset"]), _voxel_bytes(header)
     if start < len(header.binaryblock) or len(data) < start + size:
         raise ReadError("R004", "the volume is truncated", got=f"{len(data)} bytes", expected=f"{start + size}")
-    blanked = sum(_blank(header, name) for name in _TEXTS)
+    blanked = sum(_blank(header, name) for name in _TEXTS if name in header.keys())  # noqa: SIM118 - a header is no mapping
     extensions = start - len(header.binaryblock) - 4
     head = len(header.binaryblock) + 4
     header["vox_offset"] = first = -(-head // 16) * 16

@@ -14,6 +14,7 @@ _UID = re.compile(r"[0-9]+(\.[0-9]+){2,}")
 _RULE = re.compile(r"(?P<name>[A-Za-z_]+)\s*(?P<sign>[=~])\s*(?P<value>.+)")
 _RULES = "description~TEXT, modality=MR, number=3, largest, joined by &"
 _MAX_LISTED = 20
+_LONGEST_UID = 64
 _MAX_DESCRIPTION = 60
 
 
@@ -173,7 +174,8 @@ def _images(item: Candidate) -> int:
 
 
 def _uid(file: DicomFile) -> str:
-    return text(file.dataset, "SeriesInstanceUID")
+    """At most the 64 characters of the standard: a damaged length makes a UID of the rest of the header."""
+    return text(file.dataset, "SeriesInstanceUID")[:_LONGEST_UID]
 
 
 def _uids(files: Sequence[DicomFile]) -> set[str]:

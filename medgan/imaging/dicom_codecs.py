@@ -8,7 +8,14 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, SecondaryCaptureImageStorage
+from pydicom.uid import (
+    UID,
+    JPEG2000TransferSyntaxes,
+    JPEGLSTransferSyntaxes,
+    JPEGTransferSyntaxes,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+)
 
 from medgan.errors import ReadError
 from medgan.imaging.dicom_files import frame_count
@@ -22,6 +29,8 @@ _PADDING = 2
 _JPEG_SIZES = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
 _JPEG_BARE = frozenset((0x01, *range(0xD0, 0xD9)))
 _MAX_MARKERS = 1000
+_RLE_HEADER = 64
+_SIZED = frozenset((*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes))
 _ENDS_THE_PROCESS = "gdcm"  # its Python module calls std::terminate on a damaged JPEG; the one in SimpleITK raises
 
 
@@ -137,9 +146,21 @@ def _check_streams(file: DicomFile, streams: list[bytes], indices: Sequence[int]
         is_known = stream.startswith((_JPEG_START, _J2K_START))
         if is_known and _END not in stream.rstrip(b"\0")[-len(_END) - _PADDING :]:
             raise _other(file, "a stream without its end", "a whole one")
+        if file.layout.syntax == RLELossless:
+            _check_segments(file, stream)
+            continue
         found = _stream_size(stream)
+        if found is None and file.layout.syntax in _SIZED:  # GDCM looks for it for ever
+            raise _other(file, "a stream without a frame header", "a whole one")
         if found is not None and found != wanted:
             raise _other(file, f"a stream of {found[0]} x {found[1]} pixels", f"{wanted[0]} x {wanted[1]}")
+
+
+def _check_segments(file: DicomFile, stream: bytes) -> None:
+    """Count the segments of an RLE frame: one for each byte of a pixel. GDCM divides by their number."""
+    found, wanted = int.from_bytes(stream[:4], "little"), file.layout.samples * file.layout.allocated // 8
+    if len(stream) < _RLE_HEADER or found != wanted:
+        raise _other(file, f"{found} segments in {len(stream)} bytes", f"{wanted} segments")
 
 
 def _stream_size(stream: bytes) -> tuple[int, int] | None:

@@ -12,6 +12,11 @@ from medgan.imaging.dicom_sources import Source, listed_sources
 from medgan.imaging.dicom_values import text
 
 _DICOMDIR = "1.2.840.10008.1.3.10"
+_GIVEN_OR_NOT = ("RescaleSlope", "RescaleIntercept")  # PET has one for each slice; a slice without is another matter
+_SAME_IN_A_SERIES = (
+    "PatientID", "PatientName", "StudyInstanceUID", "FrameOfReferenceUID", "PhotometricInterpretation", "Units",
+    "RescaleType", *_GIVEN_OR_NOT,
+)  # fmt: skip
 _SAYS_DICOM = (".dcm", ".ima", ".dicom")
 
 
@@ -103,16 +108,16 @@ def _refuse_cut_short(files: Sequence[DicomFile]) -> None:
 
 
 def _refuse_mixed_up(files: Sequence[DicomFile], where: Path) -> None:
-    """One UID for images of two patients or studies: a damaged anonymisation that no geometry would show."""
-    for keyword in ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID"):
+    """One UID for images of two patients, units or scales: damage that no geometry would show."""
+    for keyword in _SAME_IN_A_SERIES:
         found = {text(file.dataset, keyword) for file in files}
-        if len(found) > 1:
+        if len(found if keyword not in _GIVEN_OR_NOT else {bool(one) for one in found}) > 1:
             raise ReadError(
                 "R026",
                 "images of different origin under one SeriesInstanceUID",
                 where=str(where),
                 got=f"{len(found)} different values of {keyword} in {len(files)} files",
-                expected="one",
+                expected="one, or none at all",
                 remedy="export the series again, or sort the files by hand",
             )
 

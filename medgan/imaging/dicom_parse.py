@@ -28,8 +28,8 @@ _DEFERRED_BYTES = 4096
 _MAX_INFLATED_BYTES = 2**30
 _HEAD_BYTES = 400
 _KEYWORDS = (
-    "SOPClassUID", "SOPInstanceUID", "PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID",
-    "SeriesDescription", "SeriesNumber", "InstanceNumber",
+    "SOPClassUID", "SOPInstanceUID", "PatientName", "PatientID", "StudyInstanceUID", "FrameOfReferenceUID",
+    "SeriesInstanceUID", "SeriesDescription", "SeriesNumber", "InstanceNumber",
     "ImageType", "Modality", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "PixelAspectRatio",
     "SliceThickness", "SpacingBetweenSlices", "GantryDetectorTilt", "Rows", "Columns", "NumberOfFrames",
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "BitsAllocated", "BitsStored", "HighBit",

@@ -8,7 +8,6 @@ from pydicom.dataset import Dataset
 
 from medgan.errors import ReadError
 from medgan.imaging.dicom_files import Frame, frame_count
-from medgan.imaging.dicom_layout import Layout
 from medgan.imaging.dicom_parse import DicomFile
 from medgan.imaging.image import Pixels
 
@@ -43,7 +42,7 @@ def stored_stack(frames: Sequence[Frame]) -> Pixels:
     else:
         stack = _decoded(frames, files).astype(f"u{kind.itemsize}", copy=False)
     for place, frame in enumerate(frames):
-        _set_sign(stack[place], frame.file.layout)
+        _set_sign(stack[place], frame.file)
     return stack.view(kind)
 
 
@@ -151,8 +150,9 @@ def _tile(picture: Pixels, frame: Frame) -> Pixels:
     return picture[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
 
 
-def _set_sign(words: Pixels, layout: Layout) -> None:
-    """Clear what stands above BitsStored in unsigned words, or spread the sign over it, in place."""
+def _set_sign(words: Pixels, file: DicomFile) -> None:
+    """Clear what stands above BitsStored, which is no part of the number (PS3.5 8.1.1), or spread the sign over it."""
+    layout = file.layout
     bits, high, signed = layout.bits, layout.high, layout.signed
     if bits == layout.allocated:
         return

@@ -88,7 +88,7 @@ def in_units(frames: Sequence[Frame], stored: Pixels) -> Pixels:
         if (slope, intercept) == (1.0, 0.0):
             return stored
         if slope.is_integer() and intercept.is_integer():
-            whole = _whole(frames[0], stored, int(slope), int(intercept))
+            whole = _whole(frames, stored, int(slope), int(intercept))
             if whole is not None:
                 return whole
     values = np.empty(stored.shape, dtype=np.float32)
@@ -97,9 +97,10 @@ def in_units(frames: Sequence[Frame], stored: Pixels) -> Pixels:
     return values
 
 
-def _whole(frame: Frame, stored: Pixels, slope: int, intercept: int) -> Pixels | None:
+def _whole(frames: Sequence[Frame], stored: Pixels, slope: int, intercept: int) -> Pixels | None:
     """Rescale in integers, in 16 bits where BitsStored says that they suffice."""
-    ends = [slope * end + intercept for end in stored_limits(frame.dataset)]
+    files = {id(frame.dataset): frame.dataset for frame in frames}.values()
+    ends = [slope * end + intercept for file in files for end in stored_limits(file)]
     least, most = min(ends), max(ends)
     for kind in (np.int16, np.int32, np.int64):
         limits = np.iinfo(kind)

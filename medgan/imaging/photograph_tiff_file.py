@@ -24,13 +24,18 @@ def tiff_file(raw: bytes) -> Iterator[tuple[Any, list[str]]]:
 
     log, complaints = logging.getLogger("tifffile"), _Complaints()
     with _LOCK:
-        before = log.propagate, log.handlers[:]
-        log.propagate, log.handlers[:] = False, [complaints]
+        before = log.propagate, log.handlers[:], log.level, log.disabled, log.manager.disable
+        log.propagate, log.handlers[:], log.disabled = False, [complaints], False
+        # What is wrong with the file must be heard, whatever the program has done to its logs.
+        logging.disable(logging.NOTSET)
+        log.setLevel(logging.WARNING)
         try:
             with tifffile.TiffFile(io.BytesIO(raw)) as file:
                 yield file, complaints.said
         finally:
-            log.propagate, log.handlers[:] = before
+            log.propagate, log.handlers[:], level, log.disabled, disabled = before
+            log.setLevel(level)
+            logging.disable(disabled)
 
 
 def tiff_profile(raw: bytes) -> bytes | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from medgan.errors import MedganError
+from medgan.errors import MedganError, printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Finding:
 
     def __str__(self) -> str:
         parts = (f"{self.where}: {self.message}" if self.where else self.message, self.remedy)
-        return f"{self.severity} [{self.code}] " + "; ".join(part for part in parts if part)
+        return printable(f"{self.severity} [{self.code}] " + "; ".join(part for part in parts if part))
 
 
 def finding_of(error: MedganError) -> Finding:

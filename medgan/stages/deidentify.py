@@ -183,10 +183,22 @@ def _copy(
         path = folder / "pictures" / (names.file(name) + _SUFFIXES[kind])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(clean)
+    if kind == "dicom" and not reviewed:
+        _refuse_text_of_dicom(path)
     if kind in _SUFFIXES and not reviewed:
         _refuse_text(path)
     done.files[kind] += 1
     done.treated.update({(kind, what): times for what, times in treated.items()})
+
+
+def _refuse_text_of_dicom(path: Path) -> None:
+    """The same for a DICOM picture; slices of a volume hold none that could be told, and few can be read alone."""
+    try:
+        image = read_image(path, max_megapixels=MEGAPIXELS)
+    except MedganError:
+        return
+    if image.geometry is None:
+        _refuse_text(path)
 
 
 def _refuse_text(path: Path) -> None:

@@ -44,6 +44,8 @@ class Harness:
         self._scratch = tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)
         self._folder = Path(self._scratch.name) / "input"
         self.runs, self.read, self.known = 0, 0, dict[str, str]()
+        self._logs = logging.root.manager.disable
+        self._logged = logging.root.manager.disable
         logging.disable(logging.CRITICAL)
         if interrupts:
             signal.signal(signal.SIGALRM, _interrupt)
@@ -57,8 +59,10 @@ class Harness:
         return signature
 
     def close(self) -> None:
-        """Remove the scratch folder."""
+        """Remove the scratch folder, and let others log again."""
+        logging.disable(self._logged)
         self._scratch.cleanup()
+        logging.disable(self._logs)
 
     def __enter__(self) -> "Harness":
         return self

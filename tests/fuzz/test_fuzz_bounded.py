@@ -68,8 +68,6 @@ def broken(kind):
             check(data, folder)
         elif kind == "warning":
             warnings.warn("odd", UserWarning, stacklevel=1)
-        elif kind == "lines":
-            raise ReadError("R005", "damaged", got="two\nlines")
         elif kind == "law":
             raise AssertionError("not finite")
         elif kind == "exit":

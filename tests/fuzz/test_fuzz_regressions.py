@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 import pytest
-from fuzz_dicom_seeds import dicom_bytes, dicom_dataset, nested_sequence, zip_files
+from fuzz_dicom_seeds import dicom_bytes, dicom_dataset, nested_sequence, pixels_of, zip_files
 from fuzz_harness import Harness
 from fuzz_mutations import mutated
 from fuzz_seeds import SIZE, jpeg_files, nifti_files, png_files
@@ -128,6 +128,35 @@ class TestDicom:
         damaged = patched(data, "<H", at + 8, 0x800)[: at + 46] + b"\x88" + data[at + 47 :]
         with pytest.raises(ReadError, match="R031"):
             read(damaged, "a.zip")
+
+    def test_a_name_in_a_zip_moves_no_cursor(self, read):
+        data = zip_files()[0].replace(b"study/IM0", b"s\x1b[2J\nIM0").replace(b"thin", b"thik", 1)
+        with pytest.raises(ReadError, match=r"R031.*damaged") as caught:
+            read(data, "a.zip")
+        assert str(caught.value).isprintable()
+
+    def test_rle_of_no_segments(self, read):
+        """GDCM divides by their number, which ends the process."""
+        stream = bytes(64) + b"\xf1\x00" * 8
+        with pytest.raises(ReadError, match="R030"):
+            read(dicom_bytes(dicom_dataset("rle", **pixels_of(stream))), "a.dcm")
+
+    @pytest.mark.parametrize("syntax", ["jpeg", "jpeg_extended", "jpeg_lossless", "jpeg_ls", "j2k"])
+    @pytest.mark.parametrize("start", [b"\xff\xd8\xff\xe0\x00\x73", b"", b"\xff\x4f\xff\x51"])
+    def test_a_stream_without_a_frame_header(self, read, syntax, start):
+        """GDCM reads such a JPEG for ever."""
+        stream = start + bytes.fromhex("74d6d73ab26366756667ffd97a")
+        with pytest.raises(ReadError, match=r"R030.*without a frame header"):
+            read(dicom_bytes(dicom_dataset(syntax, **pixels_of(stream))), "a.dcm")
+
+    def test_a_uid_that_swallows_the_header(self, tmp_path):
+        for index in range(2):
+            data = dicom_bytes(dicom_dataset(index=index))
+            at = data.index(b"\x20\x00\x0e\x00UI") + 6
+            (tmp_path / f"{index}.dcm").write_bytes(patched(data, "<H", at, 300) if index else data)
+        with pytest.raises(ReadError, match="R0") as caught:
+            read_image(tmp_path)
+        assert len(str(caught.value)) < 700
 
     def test_a_zip_whose_members_lie_before_its_start(self, read):
         data = zip_files()[0]

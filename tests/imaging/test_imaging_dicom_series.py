@@ -1,5 +1,6 @@
 """One series of several: chosen by UID, description or rule; what is no image is left out and counted."""
 
+import numpy as np
 import pydicom
 import pytest
 from pydicom.uid import generate_uid
@@ -129,3 +130,29 @@ def test_messages_hold_nothing_of_the_patient(study):
         read_image(study)
     assert "Phantom" not in str(caught.value)
     assert "P1" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [("PatientName", "Another^Person"), ("RescaleIntercept", None), ("RescaleType", "US"), ("StudyInstanceUID", "1.9")],
+)
+def test_a_slice_of_other_origin_or_scale_is_refused(rng, make_dicom_series, keyword, value):
+    folder = make_dicom_series(rng.integers(0, 100, size=(5, 6, 7)).astype(np.uint16))
+    file = sorted(folder.iterdir())[2]
+    dataset = pydicom.dcmread(file)
+    setattr(dataset, keyword, value)
+    dataset.save_as(file)
+    with pytest.raises(ReadError, match=f"R026.*{keyword}"):
+        read_image(folder)
+
+
+def test_the_widest_slice_says_which_type_holds_all(rng, make_dicom_series):
+    stored = rng.integers(0, 4096, size=(5, 6, 7)).astype(np.uint16)
+    folder = make_dicom_series(stored)
+    file = sorted(folder.iterdir())[2]
+    dataset = pydicom.dcmread(file)
+    values = dataset.pixel_array.copy()
+    values[0, 0] = 40_000
+    dataset.BitsStored, dataset.HighBit, dataset.PixelData = 16, 15, values.tobytes()
+    dataset.save_as(file)
+    assert read_image(folder).pixels.max() == 40_000 - 1024
