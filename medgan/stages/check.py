@@ -60,6 +60,8 @@ def check_study(study: Study, *, over: Over = one_by_one) -> list[Finding]:
     except MedganError:
         return _unique(findings)  # no table at all, which the check of the table has said
     manifest = Manifest(cases=sound, root=study.data_root)
+    if not any(case.domain in used_domains(study) for case in manifest):
+        return _unique(findings)  # no row that can be used, which the findings explain
     try:
         folds = study_folds(study, manifest)
         findings += [found for need in label_needs(study) for found in check_folds(folds, manifest, need=need)]

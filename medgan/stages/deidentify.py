@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -169,7 +170,9 @@ def _copy(
     raw: bytes, kind: str, name: str, folder: Path, names: Pseudonyms, done: Deidentified, *, reviewed: bool
 ) -> None:
     if kind == "dicom":
-        clean, (patient, series, instance), treated = deidentify_dicom(raw, names, reviewed=reviewed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom's quote values of the header
+            clean, (patient, series, instance), treated = deidentify_dicom(raw, names, reviewed=reviewed)
         path = folder / "dicom" / patient / series / f"{instance}.dcm"
         if path.exists():
             _refuse_another(path, clean)
@@ -195,7 +198,11 @@ def _refuse_text_of_dicom(path: Path) -> None:
     """The same for a DICOM picture; slices of a volume hold none that could be told, and few can be read alone."""
     try:
         image = read_image(path, max_megapixels=MEGAPIXELS)
-    except MedganError:
+    except MedganError as error:
+        if error.code == "R004":  # truncated: a file that nobody can read is no export
+            path.unlink()
+            error.where = ""
+            raise
         return
     if image.geometry is None:
         _refuse_text(path)

@@ -299,3 +299,8 @@ class TestChoices:
         study = read(folder, tasks=[TASK | {"recipe": {"total_stepz": 3}}])
         with pytest.raises(SettingsError, match=r"S002.*total_stepz.*did you mean 'total_steps'"):
             run(study, None, folder / "out", None)
+
+
+def test_a_table_without_a_row_that_can_be_used_is_explained(folder):
+    edit_rows(folder, lambda lines: [lines[0], lines[1].replace("dermoscopy/", "../", 1)])
+    assert "M006" in codes(read(folder))
