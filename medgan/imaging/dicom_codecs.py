@@ -10,7 +10,6 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     UID,
-    JPEG2000TransferSyntaxes,
     JPEGLSTransferSyntaxes,
     JPEGTransferSyntaxes,
     RLELossless,
@@ -30,7 +29,7 @@ _JPEG_SIZES = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
 _JPEG_BARE = frozenset((0x01, *range(0xD0, 0xD9)))
 _MAX_MARKERS = 1000
 _RLE_HEADER = 64
-_SIZED = frozenset((*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes))
+_SIZED = frozenset((*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes))
 _ENDS_THE_PROCESS = "gdcm"  # its Python module calls std::terminate on a damaged JPEG; the one in SimpleITK raises
 
 
