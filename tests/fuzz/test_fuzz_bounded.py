@@ -78,7 +78,7 @@ def broken(kind):
 
 @pytest.mark.parametrize(
     ("kind", "said"),
-    [("key", "KeyError"), ("deep", "RecursionError"), ("warning", "UserWarning"), ("lines", "no line"),
+    [("key", "KeyError"), ("deep", "RecursionError"), ("warning", "UserWarning"),
      ("law", "AssertionError"), ("exit", "MemoryError")],
 )  # fmt: skip
 def test_what_breaks_the_law_is_found_kept_and_found_once(kind, said, tmp_path, capsys):
