@@ -67,7 +67,8 @@ def learner(request):
 
 def test_one_batch_can_be_learnt(learner):
     batch = batch_for(learner)
-    history = train(learner, batch, 40)
+    # With half as many steps, one processor passes what another fails.
+    history = train(learner, batch, 80)
     assert history[-1] < 0.3 * history[0]
     if isinstance(learner, Segmenter):
         learner.eval()
