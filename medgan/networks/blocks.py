@@ -7,6 +7,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from medgan.networks.layers import DoublingConv2d, InstanceNorm, ReflectedConv2d
+
 Norm = Literal["instance", "group", "none"]
 Upsampling = Literal["resize", "transposed"]
 
@@ -23,16 +25,16 @@ def norm_layer(norm: Norm, channels: int) -> nn.Module:
         Ulyanov 2016, arXiv:1607.08022; Wu and He 2018, arXiv:1803.08494.
     """
     if norm == "instance":
-        return nn.InstanceNorm2d(channels)
+        return InstanceNorm(channels)
     if norm == "group":
         return nn.GroupNorm(math.gcd(32, channels), channels)
     return nn.Identity()
 
 
-def convolution(
-    in_channels: int, out_channels: int, *, kernel: int, norm: Norm, stride: int = 1, reflect: bool = True
-) -> nn.Sequential:
-    """A convolution that keeps H and W (or divides them by the stride), and its normalisation.
+def convolution(in_channels: int, out_channels: int, *, kernel: int, norm: Norm, stride: int = 1) -> nn.Sequential:
+    """A convolution that keeps H and W (or divides them by the stride) with reflected edges, and its normalisation.
+
+    Zeros at the edges would be seen as a grey frame.
 
     There is no bias where a normalisation follows: it would be taken away again, and its true gradient is zero.
 
@@ -42,18 +44,9 @@ def convolution(
         kernel: Side of the kernel.
         norm: What follows the convolution.
         stride: Step of the kernel.
-        reflect: Pad by reflection, else with zeros, which a network sees as a grey frame.
     """
     return nn.Sequential(
-        nn.Conv2d(
-            in_channels,
-            out_channels,
-            kernel,
-            stride=stride,
-            padding=(kernel - 1) // 2,
-            padding_mode="reflect" if reflect else "zeros",
-            bias=norm == "none",
-        ),
+        ReflectedConv2d(in_channels, out_channels, kernel, stride=stride, bias=norm == "none"),
         norm_layer(norm, out_channels),
     )
 
@@ -75,9 +68,8 @@ def upsampled(
         Odena 2016, Deconvolution and checkerboard artifacts, doi:10.23915/distill.00003.
     """
     if upsampling == "resize":
-        return nn.Sequential(
-            nn.Upsample(scale_factor=2, mode="nearest"), convolution(in_channels, out_channels, kernel=3, norm=norm)
-        )
+        doubling = DoublingConv2d(in_channels, out_channels, bias=norm == "none")
+        return nn.Sequential(doubling, norm_layer(norm, out_channels))
     transposed = nn.ConvTranspose2d(
         in_channels,
         out_channels,

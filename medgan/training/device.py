@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from medgan.errors import TrainingError
 from medgan.samples.seeds import seed_for
 from medgan.settings.loop import DeviceName, PrecisionName
+from medgan.training.learner import Learner
 
 Precision = Literal["fp32", "bf16"]
 
@@ -35,6 +37,31 @@ def pick_precision(name: PrecisionName, device: torch.device) -> Precision:
     if name != "auto":
         return name
     return "bf16" if _computes_bf16(device) else "fp32"
+
+
+def pick_layout(learner: Learner, device: torch.device, precision: Precision) -> torch.memory_format:
+    """Choose how feature maps lie in memory: channels last where the hardware's convolutions want it.
+
+    That is on GPUs, and on CPUs that multiply matrices of bf16 (AMX). Without AMX, channels last loses time; so it
+    does in networks whose other layers have no kernel for it, which their learner says.
+    """
+    wanted = device.type == "cuda" or (precision == "bf16" and torch.cpu._is_amx_tile_supported())
+    return torch.channels_last if wanted and learner.channels_last else torch.contiguous_format
+
+
+def lay_out(learner: Learner, layout: torch.memory_format) -> None:
+    """Give the kernels of a learner's convolutions a layout, in place."""
+    for parameter in learner.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=layout)
+
+
+def placed(tensor: Tensor, device: torch.device, layout: torch.memory_format) -> Tensor:
+    """A tensor of a batch on the device; images (N, C, H, W) in the layout wanted."""
+    waits = device.type == "cpu"
+    if tensor.ndim == 4:
+        return tensor.to(device, memory_format=layout, non_blocking=not waits)
+    return tensor.to(device, non_blocking=not waits)
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:

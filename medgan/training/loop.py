@@ -20,7 +20,16 @@ from medgan.errors import RunError, TrainingError
 from medgan.samples.seeds import seed_for
 from medgan.settings.loop import LoopSettings
 from medgan.training.checkpoint import Snapshot, find_checkpoint, load_checkpoint, save_checkpoint
-from medgan.training.device import autocast, pick_device, pick_precision, seeded, set_threads
+from medgan.training.device import (
+    autocast,
+    lay_out,
+    pick_device,
+    pick_layout,
+    pick_precision,
+    placed,
+    seeded,
+    set_threads,
+)
 from medgan.training.environment import describe_start
 from medgan.training.identity import Identity, identity_of, require_same
 from medgan.training.learner import Learner, Turn, freeze_all_but
@@ -125,7 +134,9 @@ class _Loop:
     ) -> None:
         self.draw, self.run, self.settings, self.device = draw, run, settings, device
         self.precision = pick_precision(settings.precision, device)
+        self.layout = pick_layout(learner, device, self.precision)
         self.learner = learner.to(device).train()
+        lay_out(self.learner, self.layout)
         self.state = TrainingState(self.learner, ema_decay=settings.ema_decay)
         self.identity = identity.to_json()
         self.decisive = {**settings.decisive(), "precision": self.precision, "ranks": ranks()}
@@ -187,7 +198,8 @@ class _Loop:
         )
 
     def _one_step(self) -> None:
-        batch = {name: tensor.to(self.device) for name, tensor in self.draw(self.step * ranks() + rank()).items()}
+        drawn = self.draw(self.step * ranks() + rank())
+        batch = {name: placed(tensor, self.device, self.layout) for name, tensor in drawn.items()}
         self.monitor.images(len(next(iter(batch.values()))) * ranks() if batch else 0)
         torch.manual_seed(seed_for(self.settings.seed, "step", self.step, rank()))
         turns = self.learner.training_step(batch)
@@ -237,7 +249,7 @@ class _Loop:
     def _show(self) -> None:
         if not self.preview:
             return
-        samples = {name: tensor.to(self.device) for name, tensor in self.preview.items()}
+        samples = {name: placed(tensor, self.device, self.layout) for name, tensor in self.preview.items()}
         with self._as_translated():
             pictures = self.learner.preview(samples)
         write_preview(self.run / "previews" / f"step_{self.step:08d}.png", pictures)

@@ -86,8 +86,15 @@ class TrainingState:
             for name, parameter in zip(self._names[group], parameters, strict=True):
                 # A parameter that has had no gradient yet has no state.
                 if f"{group}/{name}/step" in tensors:
-                    loaded = {key: tensors[f"{group}/{name}/{key}"].to(parameter.device, copy=True) for key in _ADAM}
-                    state[parameter] = loaded
+                    saved = {key: tensors[f"{group}/{name}/{key}"] for key in _ADAM}
+                    state[parameter] = {key: _like(parameter, tensor) for key, tensor in saved.items()}
+
+
+def _like(parameter: nn.Parameter, tensor: Tensor) -> Tensor:
+    """A copy where the parameter is, and laid out as it is: the fused step goes through memory, not by index."""
+    if tensor.shape != parameter.shape:
+        return tensor.to(parameter.device, copy=True)
+    return torch.empty_like(parameter, requires_grad=False).copy_(tensor)
 
 
 def _adam(learner: Learner, group: str, parameters: list[nn.Parameter]) -> Adam:

@@ -43,6 +43,7 @@ class Translator(Learner):
     recipe_type: ClassVar[type[Recipe]] = Recipe
     directions: ClassVar[tuple[Domain, ...]] = ("b",)
     size_multiple: ClassVar[int] = 4
+    channels_last: ClassVar[bool] = True
 
     def __init__(self, recipe: Recipe, *, shape: SampleShape) -> None:
         super().__init__()

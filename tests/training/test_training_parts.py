@@ -7,7 +7,7 @@ import torch
 from training_toy import Toy
 
 from medgan.errors import TrainingError
-from medgan.training.device import pick_device, pick_precision, seeded
+from medgan.training.device import lay_out, pick_device, pick_layout, pick_precision, placed, seeded
 from medgan.training.ema import Ema
 from medgan.training.log import Means, RunLog, read_log
 from medgan.training.preview import fixed_samples
@@ -54,6 +54,29 @@ def test_precision_follows_the_hardware_unless_named(monkeypatch, has):
     assert pick_precision("auto", cpu) == ("bf16" if has else "fp32")
     assert pick_precision("fp32", cpu) == "fp32"
     assert pick_precision("bf16", cpu) == "bf16"
+
+
+@pytest.mark.parametrize("matrices", [True, False])
+def test_layout_follows_the_hardware_and_the_learner(monkeypatch, matrices):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: matrices)
+    learner, cpu = Toy(), torch.device("cpu")
+    assert pick_layout(learner, cpu, "bf16") == torch.contiguous_format
+    learner.channels_last = True
+    assert pick_layout(learner, cpu, "bf16") == (torch.channels_last if matrices else torch.contiguous_format)
+    assert pick_layout(learner, cpu, "fp32") == torch.contiguous_format
+    assert pick_layout(learner, torch.device("cuda"), "fp32") == torch.channels_last
+
+
+def test_batches_and_weights_take_the_layout():
+    image, label = torch.rand(2, 3, 4, 5), torch.zeros(2, dtype=torch.long)
+    moved = placed(image, torch.device("cpu"), torch.channels_last)
+    assert moved.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(moved, image)
+    assert torch.equal(placed(label, torch.device("cpu"), torch.channels_last), label)
+    learner = Toy()
+    learner.extra = torch.nn.Conv2d(3, 4, 3)
+    lay_out(learner, torch.channels_last)
+    assert learner.extra.weight.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_seeded_repeats_and_gives_back():
