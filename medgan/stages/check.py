@@ -95,7 +95,9 @@ def _look_at(study: Study, manifest: Manifest, case: Case) -> SeenCase | Finding
         return None
     try:
         with about_case(manifest, case):
-            image = read_case_image(manifest, case, max_megapixels=limit, guard=True)
+            image = read_case_image(
+                manifest, case, max_megapixels=limit, guard=True, fill_not_finite=study.preparation.fill_not_finite
+            )
             prepared = prepare(image, study.preparation)
             label = None
             if mask is not None and mask.exists():

@@ -144,7 +144,9 @@ def _draw(items: Sequence[Any], size: int | None, rng: random.Random) -> list[An
 
 def _read(study: Study, manifest: Manifest, case: Case) -> tuple[CaseFacts, Prepared]:
     limit = study.preparation.max_megapixels
-    image = read_case_image(manifest, case, max_megapixels=limit, guard=True)
+    image = read_case_image(
+        manifest, case, max_megapixels=limit, guard=True, fill_not_finite=study.preparation.fill_not_finite
+    )
     label = read_case_label(manifest, case, like=image, max_megapixels=limit, guard=True)
     prepared = prepare(image, study.preparation)
     return facts_of(case.case_id, image, prepared, label), prepared

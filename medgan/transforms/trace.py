@@ -30,6 +30,7 @@ class Trace:
         prepared_affine: Volumes: the same of the prepared grid.
         resampled: Whether values were interpolated; a flip or a crop is no resampling.
         clipped_share: Share of the field's values that lay outside the window, in [0, 1].
+        filled: How many voxels of the source were not finite and were given a value before all else.
         losses: What cannot be undone, in words.
     """
 
@@ -42,6 +43,7 @@ class Trace:
     prepared_affine: Rows | None = None
     resampled: bool = False
     clipped_share: float = 0.0
+    filled: int = 0
     losses: tuple[str, ...] = ()
 
     @property

@@ -42,7 +42,8 @@ def prepare_volume(image: Image, preparation: Preparation, *, label: Pixels | No
     _refuse_colour(image)
     values, geometry = reorient(image.pixels, source, axis_codes=AXIS_CODES)
     turned = None if label is None else reorient(label[None], source, axis_codes=AXIS_CODES)[0][0]
-    losses: list[str] = []
+    filled = image.stored.filled
+    losses = [f"not finite, filled: {filled} voxels"] if filled else []
     wanted = _wanted_grid(geometry, _spatial(values), preparation.spacing_mm)
     if wanted is not None:
         values = resample(values, geometry, to=wanted[0], shape=wanted[1])
@@ -63,6 +64,7 @@ def prepare_volume(image: Image, preparation: Preparation, *, label: Pixels | No
         prepared_affine=rows_of(geometry.affine),
         resampled=wanted is not None,
         clipped_share=clipped,
+        filled=filled,
         losses=tuple(losses),
     )
     return Prepared(window.to_unit(values), turned, field, trace)
