@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from medgan.errors import MedganError
@@ -91,7 +92,7 @@ def _look_at(study: Study, manifest: Manifest, case: Case) -> SeenCase | Finding
     """Read a case as every stage will; None for a file that is absent or empty, as the check of files has said."""
     path, mask = manifest.image_path(case), manifest.mask_path(case)
     limit = study.preparation.max_megapixels
-    if not any(part.stat().st_size for part in files_of(path) if part.is_file()):
+    if not _holds_bytes(path):
         return None
     try:
         with about_case(manifest, case):
@@ -100,7 +101,7 @@ def _look_at(study: Study, manifest: Manifest, case: Case) -> SeenCase | Finding
             )
             prepared = prepare(image, study.preparation)
             label = None
-            if mask is not None and mask.exists():
+            if mask is not None and _holds_bytes(mask):
                 label = read_case_label(manifest, case, like=image, max_megapixels=limit, guard=True)
             for task in study.tasks:
                 if label is not None and task.label == "mask" and case.domain in domains_of(study, task):
@@ -116,6 +117,10 @@ def _look_at(study: Study, manifest: Manifest, case: Case) -> SeenCase | Finding
         is_dicom=image.stored.format == "dicom",
         spacing_mm=spacing_along_patient(image),
     )
+
+
+def _holds_bytes(path: Path) -> bool:
+    return any(part.stat().st_size for part in files_of(path) if part.is_file())
 
 
 def _unique(findings: Iterable[Finding]) -> list[Finding]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from medgan.errors import if_shown
 from medgan.manifests.findings import Finding
 from medgan.manifests.manifest import Case
 from medgan.manifests.twins import conflict, twins
@@ -76,8 +77,8 @@ def duplicate_findings(seen: Sequence[SeenCase], *, told: Sequence[Finding], all
             code="M053",
             severity="warning",
             where=f"{other.case.where} and {one.case.where}",
-            message=f"nearly the same image under two subjects: {other.case.image} and {one.case.image} "
-            f"(similarity {similarity:.2f})",
+            message=f"nearly the same image under two subjects (similarity {similarity:.2f})"
+            + if_shown(f": {other.case.image} and {one.case.image}"),
             remedy="look at both: where they are one person, give both rows one subject_id, or take one out",
         )
 

@@ -21,7 +21,7 @@ from medgan.stages.arguments import JobArguments
 from medgan.stages.choices import wrong_choices
 from medgan.stages.hidden import hidden_findings
 from medgan.stages.left_out import FILE as LEFT_OUT
-from medgan.stages.left_out import LeftOut, blamed, left_out_by, without, write_left_out
+from medgan.stages.left_out import LeftOut, blamed, left_out_by, naming_left_out, without, write_left_out
 from medgan.stages.needs import domains_of, needs_of, no_data_root, used_domains
 from medgan.stages.prepare_twins import prepared_twins
 from medgan.stages.progress import Progress
@@ -47,14 +47,15 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
         raise no_data_root(study)
     manifest, left_out = _sound_rows(study)
     prepared = _prepared(study, manifest, left_out, progress)
-    if left_out:
-        manifest = _remaining(study, manifest, left_out)
-    folds = study_folds(study, manifest)
+    with naming_left_out(left_out):
+        if left_out:
+            manifest = _remaining(study, manifest, left_out)
+        folds = study_folds(study, manifest)
+        remain = {case.case_id for case in manifest}
+        prepared = [one for one in prepared if one.case.case_id in remain]
+        allowed = _refuse_twins(study, prepared)
     splits = folder / "splits.csv"
     write_folds(folds, splits)
-    remain = {case.case_id for case in manifest}
-    prepared = [one for one in prepared if one.case.case_id in remain]
-    allowed = _refuse_twins(study, prepared)
     cases = [one.case for one in prepared]
     summary = {
         "manifest": manifest.digest,

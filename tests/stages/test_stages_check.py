@@ -304,3 +304,10 @@ class TestChoices:
 def test_a_table_without_a_row_that_can_be_used_is_explained(folder):
     edit_rows(folder, lambda lines: [lines[0], lines[1].replace("dermoscopy/", "../", 1)])
     assert "M006" in codes(read(folder))
+
+
+def test_an_empty_mask_is_told_once(folder):
+    mask = next((folder / "phantoms" / "masks").glob("*_clinical.png"))
+    mask.write_bytes(b"")
+    found = [one for one in check_study(read(folder)) if one.code != FEW]
+    assert [one.code for one in found] == ["M042"], [str(one) for one in found]

@@ -72,7 +72,9 @@ def test_what_is_the_whole_study_s_fault_still_stops_it(tmp_path):
     study = read_study(path)
     for case in read_manifest(study.manifest, root=study.data_root).of_domain("flair").cases[:2]:
         (study.data_root / case.image).write_bytes(b"")
-    with pytest.raises(MedganError, match="M022"):  # four subjects are too few
+    with pytest.raises(
+        MedganError, match=r"M022.*left out before: row \d+ \(case [^)]+\) \[M042\], row \d+ .*\[M042\]"
+    ):  # too few
         prepare(study, tmp_path / "job")
 
 
