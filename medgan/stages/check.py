@@ -18,6 +18,7 @@ from medgan.stages.check_facts import kind_of_image, spacing_along_patient
 from medgan.stages.check_folds import few_tested
 from medgan.stages.check_header import header_names_subject
 from medgan.stages.check_mixed import mixed_kinds, mixed_spacing
+from medgan.stages.check_notes import note_findings
 from medgan.stages.check_thumbnail import image_digest, label_digest, thumbnail_of
 from medgan.stages.choices import wrong_choices
 from medgan.stages.needs import domains_of, label_needs, needs_of, no_data_root, used_domains
@@ -79,6 +80,7 @@ def check_study(study: Study, *, over: Over = one_by_one) -> list[Finding]:
             seen.append(found)
             findings += header_names_subject(manifest, case) if found.is_dicom else []
     findings += [*mixed_kinds(seen), *mixed_spacing(seen, study)]
+    findings += note_findings([(one.case, one.notes) for one in seen])
     findings += duplicate_findings(seen, told=findings, allowed=study.allow_duplicates)
     return _unique(findings)
 
@@ -116,6 +118,7 @@ def _look_at(study: Study, manifest: Manifest, case: Case) -> SeenCase | Finding
         kind=kind_of_image(image),
         is_dicom=image.stored.format == "dicom",
         spacing_mm=spacing_along_patient(image),
+        notes=image.stored.notes,
     )
 
 

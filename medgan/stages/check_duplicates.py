@@ -38,6 +38,7 @@ class SeenCase:
         kind: Such as ``"grey photograph"``.
         is_dicom: Whether it has a header that may name the patient.
         spacing_mm: Volumes: along superior, posterior, left; None for a photograph.
+        notes: What reading did beside decoding.
     """
 
     case: Case
@@ -47,6 +48,7 @@ class SeenCase:
     kind: str
     is_dicom: bool
     spacing_mm: tuple[float, float, float] | None
+    notes: tuple[str, ...] = ()
 
 
 def duplicate_findings(seen: Sequence[SeenCase], *, told: Sequence[Finding], allowed: bool) -> Iterator[Finding]:

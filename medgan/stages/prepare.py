@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from medgan.samples.store import PreparedCase, PreparedStore
 from medgan.settings.cores import usable_cores
 from medgan.settings.study import Study
 from medgan.stages.arguments import JobArguments
+from medgan.stages.check_notes import kind_of_note
 from medgan.stages.choices import wrong_choices
 from medgan.stages.hidden import hidden_findings
 from medgan.stages.left_out import FILE as LEFT_OUT
@@ -67,6 +69,7 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
         # Another image or mask under the same name is another result, and makes all that was made from it stale.
         "contents": hashlib.sha256("".join(case.key for case in prepared).encode()).hexdigest(),
         "losses": _losses([loss for case in prepared for loss in case.trace.losses]),
+        "notes": Counter(sorted(kind_of_note(note) for one in prepared for note in one.trace.notes)),
         "filled_voxels": {one.case.case_id: one.trace.filled for one in prepared if one.trace.filled},
         "duplicates_allowed": allowed,
     }

@@ -14,7 +14,7 @@ from medgan.imaging.quantize import round_to
 from medgan.settings.preparation import Preparation
 from medgan.transforms.foreground import find_foreground
 from medgan.transforms.resample import Shape, grid_of_spacing, resample, resample_labels
-from medgan.transforms.trace import Prepared, Trace, rows_of
+from medgan.transforms.trace import Prepared, Trace, notes_of, rows_of
 
 Floats = npt.NDArray[np.float32]
 
@@ -66,6 +66,7 @@ def prepare_volume(image: Image, preparation: Preparation, *, label: Pixels | No
         clipped_share=clipped,
         filled=filled,
         losses=tuple(losses),
+        notes=notes_of(image),
     )
     return Prepared(window.to_unit(values), turned, field, trace)
 

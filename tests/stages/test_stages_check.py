@@ -158,7 +158,7 @@ def test_grey_and_colour_in_one_domain(folder):
     grey.save(pictures[2])
     (found,) = [one for one in check_study(read(folder)) if one.code != FEW]
     assert (found.code, found.severity) == ("M055", "error")
-    assert "1 grey photograph such as clinical/L0002" in found.message
+    assert "1 grey photograph such as case L0002" in found.message
     assert "5 RGB photographs such as clinical/L0000" in found.message
 
 
