@@ -11,6 +11,7 @@ from pydicom.tag import Tag
 
 from medgan.errors import ReadError
 from medgan.imaging.dicom_files import Frame, value_of
+from medgan.imaging.dicom_values import PARSE_ERRORS
 
 _SHARE = 0.01
 _B_STEP = 25.0  # s/mm²; some scanners write the b-value that was reached, not the one that was asked for
@@ -98,8 +99,11 @@ def _shown(found: Counter[Hashable]) -> str:
 
 
 def _value(frame: Frame, attribute: _Attribute) -> Any:
-    found = value_of(frame.groups, attribute.group, attribute.keyword) if attribute.group else None
-    return value_of(frame.groups[-1:], "", attribute.name) if found is None else found
+    try:
+        found = value_of(frame.groups, attribute.group, attribute.keyword) if attribute.group else None
+        return value_of(frame.groups[-1:], "", attribute.name) if found is None else found
+    except PARSE_ERRORS:  # an element that is no number tells nothing, and nothing else needs it
+        return None
 
 
 def _counted(values: Sequence[Any], attribute: _Attribute) -> Counter[Hashable]:

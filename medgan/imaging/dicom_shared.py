@@ -7,7 +7,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import FileDataset
 from pydicom.tag import BaseTag
 
-from medgan.imaging.dicom_values import tag_of
+from medgan.imaging.dicom_values import PARSE_ERRORS, tag_of
 
 _VALUE_KINDS = frozenset({"AS", "CS", "DA", "DS", "IS", "LO", "SH", "TM", "UI", "US", "PN"})
 _LONGEST = 256
@@ -41,8 +41,15 @@ class SharedElements:
                 if key not in self._known:
                     self._known[key] = None  # a value that no other file has is better left alone
                     continue
-                known = self._known[key]
-                if known is None:
-                    known = self._known[key] = dataset[tag]
-                shared[tag] = known
+                known = self._known[key] or self._converted(dataset, tag)
+                if known is not None:
+                    self._known[key] = shared[tag] = known
         dataset._dict = shared  # noqa: SLF001, RUF100
+
+    @staticmethod
+    def _converted(dataset: FileDataset, tag: BaseTag) -> DataElement | None:
+        """An element with its value; None where it has no readable one, which whoever asks for it will find."""
+        try:
+            return dataset[tag]
+        except PARSE_ERRORS:
+            return None

@@ -46,3 +46,20 @@ def test_what_is_absent_or_unknown_is_none(make_dicom_series, rng):
     dataset = parse(Source(next(folder.iterdir())), shared_elements()).dataset
     assert element_value(dataset, "EchoTime") is None
     assert element_value(dataset, "NoSuchKeyword") is None
+
+
+def test_a_value_that_cannot_be_read_stops_nothing_that_does_not_need_it(make_dicom_series, rng):
+    """The same unreadable EchoTime in every slice, and another in each."""
+    from medgan.imaging.read import read_image
+
+    stored = rng.integers(0, 99, (4, 5, 6)).astype(np.uint16)
+    folder = make_dicom_series(stored, "series", EchoTime=10.0)
+    for path in folder.iterdir():
+        raw = path.read_bytes()
+        at = raw.index(b"\x18\x00\x81\x00DS\x04\x00") + 8
+        path.write_bytes(raw[:at] + b"ab" + b"cd" + raw[at + 4 :])
+    before = read_image(folder).pixels
+    np.testing.assert_array_equal(before[0], stored.astype(int) - 1024)
+    for number, path in enumerate(sorted(folder.iterdir())):
+        path.write_bytes(path.read_bytes().replace(b"abcd", b"ab" + b"%02d" % number))
+    np.testing.assert_array_equal(read_image(folder).pixels, before)
