@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import FileDataset
-from pydicom.tag import BaseTag
+from pydicom.tag import BaseTag, Tag
 
-from medgan.imaging.dicom_values import PARSE_ERRORS, tag_of
+from medgan.imaging.dicom_values import PARSE_ERRORS
 
 _VALUE_KINDS = frozenset({"AS", "CS", "DA", "DS", "IS", "LO", "SH", "TM", "UI", "US", "PN"})
 _LONGEST = 256
-_CHARACTER_SET = "SpecificCharacterSet"
+_CHARACTER_SET = Tag("SpecificCharacterSet")
 
 
 class SharedElements:
@@ -32,7 +32,7 @@ class SharedElements:
     def put_into(self, dataset: FileDataset) -> None:
         """Replace a file's elements by equal ones of files before it."""
         elements = dataset._dict  # noqa: SLF001, RUF100 - no public way to exchange an element for an equal one
-        characters = elements.get(tag_of(_CHARACTER_SET))
+        characters = elements.get(_CHARACTER_SET)
         encoding = characters.value if isinstance(characters, RawDataElement) else str(characters)
         shared = {self._tags.get(tag, tag): element for tag, element in elements.items()}
         for tag, element in shared.items():

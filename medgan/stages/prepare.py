@@ -50,7 +50,7 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
     manifest, left_out = _sound_rows(study)
     prepared = _prepared(study, manifest, left_out, progress)
     with naming_left_out(left_out):
-        if left_out:
+        if study.keep_going:
             manifest = _remaining(study, manifest, left_out)
         folds = study_folds(study, manifest)
         remain = {case.case_id for case in manifest}

@@ -78,6 +78,17 @@ def test_what_is_the_whole_study_s_fault_still_stops_it(tmp_path):
         prepare(study, tmp_path / "job")
 
 
+def test_it_stops_it_too_where_no_case_is_left_out(tmp_path):
+    path = lesion_study(tmp_path, keep_going=True)
+    table = read_study(path).manifest
+    rows = table.read_text().splitlines()
+    again = next(row for row in rows if ",clinical," in row).replace("_clinical", "_again", 1)
+    table.write_text("\n".join([*rows, again]) + "\n")
+    with pytest.raises(MedganError, match="M043") as caught:
+        prepare(read_study(path), tmp_path / "job")
+    assert "left out" not in str(caught.value)
+
+
 def test_the_command_ends_with_a_status_that_is_not_zero(tmp_path):
     path = lesion_study(tmp_path)
     case = spoil(path)
