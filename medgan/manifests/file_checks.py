@@ -66,8 +66,19 @@ def check_files(manifest: Manifest, *, paths: Sequence[str] = (), allow_duplicat
 
 
 def files_of(path: Path) -> list[Path]:
-    """The file itself, or the files of a folder that holds a series, sorted."""
-    return sorted(part for part in path.rglob("*") if part.is_file()) if path.is_dir() else [path]
+    """The file itself, a header and its voxels, or the files of a folder that holds a series, sorted."""
+    if path.is_dir():
+        return sorted(part for part in path.rglob("*") if part.is_file())
+    return [path, *_voxels_beside(path)]
+
+
+def _voxels_beside(path: Path) -> list[Path]:
+    """The .img of a .hdr: two images may share every byte of their headers."""
+    stem = path.name.lower().removesuffix(".gz")
+    if not stem.endswith(".hdr") or not path.is_file():
+        return []
+    names = [stem.removesuffix(".hdr") + ending for ending in (".img", ".img.gz")]
+    return sorted(other for other in path.parent.iterdir() if other.name.lower() in names and other.is_file())
 
 
 def _wrong(entry: _Named, root: Path) -> Finding | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from medgan.errors import MedganError, ReadError, WriteError
+from medgan.manifests.file_checks import files_of
 from medgan.manifests.manifest import Case, Manifest
 from medgan.samples.fill import bytes_needed, fill
 from medgan.samples.naming import about_case
@@ -191,11 +192,14 @@ def _in_threads(work: Callable[[Item], Result], items: Sequence[Item], *, worker
 
 
 def _digest_of(path: Path | None) -> bytes:
-    """SHA-256 over a file, or over a folder's files in the order of their names; blank where there is nothing."""
+    """SHA-256 over a file, or over the files of a folder or pair, sorted by name; blank where there is nothing."""
     if path is None or not path.exists():
         return bytes(32)
-    if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
-    files = sorted(part for part in path.rglob("*") if part.is_file())
-    return hashlib.sha256(b"".join(_digest_of(part) for part in files)).digest()
+    files = files_of(path)
+    digests = [_digest_of_file(part) for part in files]
+    return digests[0] if files == [path] else hashlib.sha256(b"".join(digests)).digest()
+
+
+def _digest_of_file(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

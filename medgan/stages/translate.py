@@ -16,7 +16,7 @@ from medgan.stages.arguments import JobArguments
 from medgan.stages.materials import open_materials
 from medgan.stages.progress import Progress
 from medgan.stages.trained import TrainedTranslator, open_run
-from medgan.stages.translate_masks import copy_mask, files_of_mask, suffix_of
+from medgan.stages.translate_masks import copy_mask, suffix_of
 from medgan.stages.workspace import Workspace, train_job
 from medgan.training.device import set_threads
 from medgan.transforms.prepare import prepare
@@ -38,9 +38,7 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
         subjects |= materials.folds.train(fold)
     cases = materials.cases([study.direction.source], subjects)
     translated = translate_manifest(trained, materials.manifest, folder, cases=cases, go_on=True, progress=progress)
-    masks = [
-        file for case in translated if (path := translated.mask_path(case)) is not None for file in files_of_mask(path)
-    ]
+    masks = [file for case in translated if (path := translated.mask_path(case)) is not None for file in files_of(path)]
     images = [file for case in translated for file in files_of(translated.image_path(case))]
     return [folder / "manifest.csv", folder / "manifest.json", *images, *masks]
 

@@ -63,14 +63,6 @@ def copy_mask(manifest: Manifest, case: Case, place: Path, *, cap: float) -> Pat
     return place
 
 
-def files_of_mask(path: Path) -> list[Path]:
-    """Every file of a mask that :func:`copy_mask` wrote."""
-    if path.is_dir():
-        return sorted(part for part in path.rglob("*") if part.is_file())
-    second = second_file_of(path) if kind_of(path) == "nifti" else None
-    return [path] if second is None else [path, second]
-
-
 def suffix_of(path: Path) -> str:
     """The usual ending of a file's kind, its own where that is one of them: more of a name may tell whose it is."""
     kind = kind_of(path)

@@ -308,3 +308,12 @@ def test_a_named_pipe_is_called_one(root: Path, make: Make) -> None:
     os.mkfifo(root / "pipe.png")
     found = only(check_files(study(root, Case(case_id="x", subject_id="s", domain="a", image="pipe.png"))), "M059")
     assert "a named pipe" in found.message
+
+
+def test_pairs_are_compared_with_their_voxels(root: Path) -> None:
+    for name, voxels in (("a", b"one"), ("b", b"two"), ("c", b"one")):
+        (root / f"{name}.hdr").write_bytes(b"the same header")
+        (root / f"{name}.IMG").write_bytes(voxels)
+    a, b, c = (Case(case_id=n, subject_id=n, domain="a", image=f"{n}.hdr") for n in "abc")
+    assert check_files(study(root, a, b)) == []
+    only(check_files(study(root, a, c)), "M024")

@@ -87,3 +87,18 @@ def test_cores_are_those_that_the_container_is_given(monkeypatch, tmp_path, text
     monkeypatch.setattr(cores, "_QUOTA", tmp_path / "cpu.max")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     assert usable_cores() == expected
+
+
+def test_two_pairs_with_equal_headers_are_two_images(tmp_path):
+    """The header of a pair says nothing of its voxels, which lie in another file."""
+    import nibabel as nib
+
+    volumes = [np.random.default_rng(n).normal(100, 20, (16, 20, 12)).astype(np.float32) for n in range(2)]
+    for number, values in enumerate(volumes):
+        nib.save(nib.Nifti1Pair(values, np.diag([1.0, 1.0, 2.0, 1.0])), tmp_path / f"{number}.hdr")
+    assert (tmp_path / "0.hdr").read_bytes() == (tmp_path / "1.hdr").read_bytes()
+    cases = tuple(Case(case_id=f"c{n}", subject_id=f"s{n}", domain="a", image=f"{n}.hdr") for n in range(2))
+    manifest = Manifest(cases=cases, root=tmp_path)
+    one, two = PreparedStore(tmp_path / "store", Preparation(preset="mr")).add_all(manifest, manifest)
+    assert one.key != two.key
+    assert one.pixels_digest != two.pixels_digest

@@ -11,8 +11,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from medgan.errors import ReadError
 from medgan.imaging.read import read_image, read_label
+from medgan.manifests.file_checks import files_of
 from medgan.manifests.manifest import Case, Manifest
-from medgan.stages.translate_masks import copy_mask, files_of_mask
+from medgan.stages.translate_masks import copy_mask
 
 LABELS = (np.arange(40 * 48).reshape(40, 48) % 7 == 0).astype(np.uint8) * 255
 
@@ -76,7 +77,7 @@ def test_a_pair_of_header_and_voxels_is_copied_whole(tmp_path, packed):
     manifest, case = one_case(tmp_path, image, "secret.hdr")
     made = copy_mask(manifest, case, tmp_path / "out" / "c", cap=50.0)
     names = ["c.hdr", "c.img.gz" if packed else "c.img"]
-    assert [path.name for path in files_of_mask(made)] == names
+    assert [path.name for path in files_of(made)] == names
     assert sorted(path.name for path in made.parent.iterdir()) == names
     like = read_image(tmp_path / image)
     np.testing.assert_array_equal(read_label(made, like=like), read_label(tmp_path / "secret.hdr", like=like))
@@ -98,4 +99,4 @@ def test_one_nifti_file_stays_one(tmp_path):
     manifest, case = one_case(tmp_path, image, "mask.nii.gz")
     made = copy_mask(manifest, case, tmp_path / "out" / "c", cap=50.0)
     assert made.read_bytes() == (tmp_path / "mask.nii.gz").read_bytes()
-    assert files_of_mask(made) == [made]
+    assert files_of(made) == [made]
