@@ -159,7 +159,7 @@ def test_grey_and_colour_in_one_domain(folder):
     (found,) = [one for one in check_study(read(folder)) if one.code != FEW]
     assert (found.code, found.severity) == ("M055", "error")
     assert "1 grey photograph such as case L0002" in found.message
-    assert "5 RGB photographs such as clinical/L0000" in found.message
+    assert "5 RGB photographs such as case L0000" in found.message
 
 
 def test_the_same_pixels_in_another_file_under_another_subject(folder):
