@@ -153,6 +153,7 @@ def prepare(
     study: StudyFile,
     profile: Profile = None,
     output: Output = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="cores to use; all by default", show_default=False)] = None,
     keep_going: KeepGoing = False,
     quiet: Quiet = False,
 ) -> None:
@@ -160,7 +161,8 @@ def prepare(
     from medgan.settings.study import read_study
     from medgan.workflow.job import LAUNCHER
 
-    _one_job(study, profile, output, stage="prepare", quiet=quiet, changes=_going_on(keep_going=keep_going))
+    changes = _going_on(keep_going=keep_going) | ({} if cores is None else {"preparing_threads": cores})
+    _one_job(study, profile, output, stage="prepare", quiet=quiet, changes=changes)
     if LAUNCHER not in os.environ:  # else whoever launched the job says it, once
         _say_left_out(read_study(study, profile=profile, output=output))
 

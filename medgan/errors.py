@@ -198,6 +198,11 @@ def paths_shown() -> bool:
     return os.environ.get(SHOW_PATHS, "") not in ("", "0")
 
 
+def if_shown(text: str) -> str:
+    """A part of a message that names files, or nothing where they may not be shown."""
+    return text if paths_shown() else ""
+
+
 def _hide(error: BaseException, whole: re.Pattern[str] | None, names: re.Pattern[str] | None) -> None:
     if isinstance(error, MedganError):
         for field in ("what", "where", "got", "expected", "remedy"):

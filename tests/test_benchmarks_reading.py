@@ -21,6 +21,7 @@ def test_a_quick_round_gives_every_ratio(capsys):
         ".nii.gz",
         ".nii",
         "JPEG",
+        "JPEG",
     ]
     for pair in told["pairs"]:
         assert 0 < pair["ratio_min"] <= pair["ratio"] <= pair["ratio_max"]
@@ -41,3 +42,12 @@ def test_two_ways_that_read_different_numbers_are_not_timed(tmp_path):
     wrong = reading.Side(code="zeros", read=lambda path: np.zeros((32, 32, 32), dtype=np.int16))
     with pytest.raises(AssertionError, match="Arrays are not equal"):
         reading.measure(replace(pair, theirs=wrong), rounds=1)
+
+
+def test_a_quick_round_of_preparing_names_each_way(capsys):
+    import preparing
+
+    preparing.main(["--quick", "--cases", "4"])
+    told = capsys.readouterr().out
+    assert told.count("in this process") == 2
+    assert told.count("by the store, 1 at a time") == 2

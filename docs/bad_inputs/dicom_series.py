@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from bad_inputs.dicom_making import ROOT, ct_slice, save, series, stored
-from bad_inputs.making import same
+from bad_inputs.making import ROWS, found, same, study
 from bad_inputs.trial import HANDLED, Seen, bad_input, refused
 from medgan.imaging.read import read_image
 
@@ -70,6 +70,16 @@ def perhaps_missing_end(folder: Path) -> str:
     """A missing last slice, where the header counts only the acquisition."""
     image = read_image(series(folder / "scan", skip=(5,), ImagesInAcquisition=6))
     return same(image, HU[:5], note="6 images in the acquisition")
+
+
+@bad_input(22, gives="warning R060")
+def perhaps_missing_end_in_a_study(folder: Path) -> Seen:
+    """The same, in a study."""
+    rows = [row | {"image": row["case_id"]} for row in ROWS]
+    for index, row in enumerate(rows):
+        missing = {} if index else {"skip": (5,), "ImagesInAcquisition": 6}
+        series(folder / row["image"], stored(index + 1), **missing)
+    return found(study(folder, rows, preparation={"preset": "ct"}), "R060")
 
 
 @bad_input(23, gives=HANDLED)

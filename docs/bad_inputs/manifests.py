@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from bad_inputs.making import ROWS, alone, findings, found, picture, study, task, voxels
+from bad_inputs.making import ROWS, alone, command, findings, found, picture, study, task, voxels
 from bad_inputs.trial import HANDLED, Seen, bad_input, refused, require
 from medgan.manifests.manifest import read_manifest
 from medgan.settings.study import read_study
@@ -121,6 +121,14 @@ def same_pixels(folder: Path) -> Seen:
     return alone(study(folder, rows), "M024")
 
 
+@bad_input(44, gives="M024")
+def same_pixels_prepared(folder: Path) -> None:
+    """The same, and `medgan prepare` called on without a check."""
+    same_pixels(folder)
+    status, said = command("prepare", folder / "study.yaml")
+    require(status == 0, said)
+
+
 @bad_input(45, gives="S002")
 def absent_fold(folder: Path) -> None:
     """`run_folds` names a fold that does not exist."""
@@ -160,6 +168,12 @@ def grade_out_of_range(folder: Path) -> Seen:
 def grade_in_words(folder: Path) -> Seen:
     """A grade that is no whole number."""
     return found(_graded(folder, [0, 1, 2, 0, 1, 2, 0, "1.5", 2, 0, 1, 2]), "M005")
+
+
+@bad_input(46, gives="M047")
+def negative_grade(folder: Path) -> Seen:
+    """A negative grade, in a study that learns none."""
+    return found(study(folder, _rows(grade=[0, 1, -1, 0, 1, 0] * 2)), "M047")
 
 
 @bad_input(47, gives="M023")

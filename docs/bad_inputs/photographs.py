@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from bad_inputs.making import ROWS, alone, peak_mib, picture, png_of_zeros, same, study, voxels
+from bad_inputs.making import ROWS, alone, found, peak_mib, picture, png_of_zeros, same, study, voxels
 from bad_inputs.trial import HANDLED, Seen, bad_input, refused, require
 from medgan.imaging.read import read_image, read_label
 
@@ -124,6 +124,15 @@ def cmyk(folder: Path) -> str:
     image = read_image(folder / "x.jpg")
     with Pillow.open(folder / "x.jpg") as opened:
         return same(image, _first(np.asarray(opened.convert("RGB"))), note="CMYK")
+
+
+@bad_input(36, gives="warning R060")
+def cmyk_in_a_study(folder: Path) -> Seen:
+    """A CMYK JPEG in a study."""
+    rows = [dict(row) for row in ROWS]
+    rows[0]["image"] = "day0.jpg"
+    Pillow.fromarray(COLOUR).convert("CMYK").save(folder / "day0.jpg")
+    return found(study(folder, rows), "R060")
 
 
 @bad_input(37, gives="R011")

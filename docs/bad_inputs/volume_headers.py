@@ -63,6 +63,15 @@ def not_finite(folder: Path) -> None:
     read_image(nifti(folder / "scan.nii.gz", array))
 
 
+@bad_input(11, gives=HANDLED)
+def filled(folder: Path) -> str:
+    """The same, in a study whose `fill_not_finite` says 0."""
+    array = voxels(dtype="float32")
+    array[2:5, 3, 4], array[6:8, 3, 4] = np.nan, np.inf
+    image = read_image(nifti(folder / "scan.nii.gz", array), fill_not_finite=0.0)
+    return same(image, turned(np.where(np.isfinite(array), array, 0).astype("float32")), note="5 voxels")
+
+
 @bad_input(12, gives="R008")
 def four_dimensions(folder: Path) -> None:
     """A 4D file where one volume is expected."""

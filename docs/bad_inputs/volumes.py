@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bad_inputs.making import gzipped, nifti, peak_mib, same, turned, voxels
+from bad_inputs.making import ROWS, found, gzipped, nifti, peak_mib, same, study, turned, voxels
 from bad_inputs.trial import HANDLED, Seen, bad_input, refused, require
 from medgan.errors import MedganError
 from medgan.imaging.read import read_image
@@ -93,6 +93,15 @@ def plain_named_gz(folder: Path) -> str:
     """An uncompressed NIfTI named .nii.gz."""
     nifti(folder / "scan.nii").rename(folder / "scan.nii.gz")
     return same(read_image(folder / "scan.nii.gz"), turned(voxels()), note="not compressed")
+
+
+@bad_input(6, gives="warning R060")
+def plain_named_gz_in_a_study(folder: Path) -> Seen:
+    """The same, in a study."""
+    rows = [row | {"image": f"{row['case_id']}.nii.gz"} for row in ROWS]
+    for index, row in enumerate(rows):
+        nifti(folder / "scan.nii", voxels(index)).rename(folder / row["image"])
+    return found(study(folder, rows, preparation={"preset": "mr"}), "R060")
 
 
 @bad_input(7, gives="R006")

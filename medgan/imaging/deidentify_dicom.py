@@ -1,10 +1,10 @@
 """One DICOM file without its patient: Basic Application Level Confidentiality Profile, pixels untouched."""
 
 import io
-import re
 import warnings
 from collections.abc import Iterator
 from importlib.metadata import version
+from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
@@ -15,8 +15,10 @@ from pydicom.uid import generate_uid
 
 from medgan.errors import ReadError, WriteError
 from medgan.imaging.deidentify_names import Pseudonyms
-from medgan.imaging.deidentify_rules import TABLE, Cleaning, clean, identifying_words
+from medgan.imaging.deidentify_rules import TABLE, Cleaning, clean
+from medgan.imaging.deidentify_words import Identity
 from medgan.imaging.dicom_kinds import burned_in_reason
+from medgan.imaging.dicom_layout import layout_of
 
 _SYNTHETIC = "SYNTHETIC - NOT FOR DIAGNOSIS"
 _DICOMDIR = "1.2.840.10008.1.3.10"
@@ -79,7 +81,7 @@ def deidentify_dicom(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom quotes odd values in its warnings
         try:
-            cleaning = Cleaning(names, identifying_words(dataset))
+            cleaning = Cleaning(names, Identity(dataset))
             place = _clean(dataset, cleaning, reviewed=bool(why))
             out = io.BytesIO()
             dataset.save_as(out, enforce_file_format=True)
@@ -141,7 +143,7 @@ def _parse(raw: bytes) -> FileDataset:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(io.BytesIO(raw))
+            dataset = pydicom.dcmread(io.BytesIO(raw), force=raw[128:132] != b"DICM")
             _complete(dataset)
     except _TROUBLES as error:
         raise _unreadable(type(error).__name__) from None
@@ -151,6 +153,8 @@ def _parse(raw: bytes) -> FileDataset:
 def _complete(dataset: FileDataset) -> None:
     """Give a file that lacks them the UIDs by which it is filed: its own of the meta header, or of its study."""
     meta = dataset.file_meta
+    if not meta.get("TransferSyntaxUID"):  # a file without a preamble: by the encoding that was found
+        meta.TransferSyntaxUID = layout_of(dataset, Path("file")).syntax
     for name, other in (("SOPClassUID", "MediaStorageSOPClassUID"), ("SOPInstanceUID", "MediaStorageSOPInstanceUID")):
         if not dataset.get(name):
             setattr(dataset, name, meta.get(other) or "")
@@ -223,6 +227,4 @@ def _jpeg_markers(frame: bytes) -> Iterator[int]:
 
 def _names_in_stream(dataset: FileDataset, cleaning: Cleaning) -> bool:
     """Whether legible text among compressed pixels, such as a JPEG comment, names the patient."""
-    stream = bytes(dataset.PixelData) if "PixelData" in dataset else b""
-    texts = (run.decode("ascii") for run in re.findall(rb"[\x20-\x7e]{8,}", stream))
-    return cleaning.words is not None and any(map(cleaning.words.search, texts))
+    return "PixelData" in dataset and cleaning.who.is_in_bytes(bytes(dataset.PixelData))

@@ -1,8 +1,6 @@
 """What PS3.15 Table E.1-1 asks for each DICOM element, applied at every depth of a dataset."""
 
 import functools
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pydicom.datadict import keyword_for_tag
@@ -11,7 +9,9 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from medgan.errors import WriteError
+from medgan.imaging.deidentify_codes import is_of_the_standard
 from medgan.imaging.deidentify_names import Pseudonyms
+from medgan.imaging.deidentify_words import Identity, text_of
 
 TABLE = "2026c"
 """Edition of the standard whose table is applied."""
@@ -41,10 +41,17 @@ _DUMMIES = dict.fromkeys(_TEXT - {"UR"}, "ANONYMIZED") | {
     "OW": b"\0\0",
     "UN": b"\0\0",
 }
-_IDENTIFIERS = (
-    "PatientID", "OtherPatientIDs", "PatientBirthDate", "AccessionNumber", "AdmissionID", "PatientAddress",
-    "InstitutionName", "PatientTelephoneNumbers", "MedicalRecordLocator", "StationName",
-)  # fmt: skip
+_BINARY = frozenset({"OB", "OW", "OD", "OF", "OL", "OV", "UN"})
+_BINARY_KEPT = frozenset(
+    """
+    PixelData FloatPixelData DoubleFloatPixelData ExtendedOffsetTable ExtendedOffsetTableLengths ICCProfile LUTData
+    RedPaletteColorLookupTableData GreenPaletteColorLookupTableData BluePaletteColorLookupTableData
+    AlphaPaletteColorLookupTableData SegmentedRedPaletteColorLookupTableData SegmentedGreenPaletteColorLookupTableData
+    SegmentedBluePaletteColorLookupTableData SegmentedAlphaPaletteColorLookupTableData
+    """.split()  # noqa: SIM905
+)
+"""Bytes without which pixels would be read as others, or shown in other colours."""
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 @dataclass
@@ -53,12 +60,12 @@ class Cleaning:
 
     Args:
         names: New identifiers.
-        words: Values of identifying elements; text that holds one is emptied wherever it stands.
+        who: The patient's names and numbers; text that holds one is emptied wherever it stands.
         done: How many elements were treated, by what was done.
     """
 
     names: Pseudonyms
-    words: re.Pattern[str] | None = None
+    who: Identity
     done: dict[str, int] = field(default_factory=dict)
 
     def count(self, what: str) -> None:
@@ -71,7 +78,8 @@ def clean(dataset: Dataset, cleaning: Cleaning) -> None:
 
     Beyond the table: private elements and those that the dictionary does not know go; names of persons, dates, times
     and long free text that the table does not name are emptied; every UID is replaced unless it names something of
-    the standard's own; short text that holds the patient's name or number is emptied.
+    the standard's own; short text that holds the patient's name or number is emptied, unless it is a word of the
+    standard's; bytes go, but for pixels, their tables of colours and a colour profile that does not name the patient.
 
     Raises:
         WriteError: W035, if the tables are not installed.
@@ -85,32 +93,14 @@ def clean(dataset: Dataset, cleaning: Cleaning) -> None:
         _clean_element(dataset, dataset[tag], cleaning)
 
 
-def identifying_words(dataset: Dataset) -> re.Pattern[str] | None:
-    """A pattern of the values that tell who the patient is: parts of persons' names, and numbers of four signs up."""
-    found: set[str] = set()
-    for element in _all_elements(dataset):
-        if element.VR == "PN":
-            found.update(part for part in re.split(r"[\^=\\\s,]+", _text(element)) if len(part) >= 4)
-        elif element.keyword in _IDENTIFIERS:
-            found.update(part.strip() for part in _text(element).split("\\") if len(part.strip()) >= 4)
-    words = sorted((re.escape(word) for word in found if not word.isdigit() or len(word) >= 5), key=len, reverse=True)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)", re.IGNORECASE) if words else None
-
-
-def _all_elements(dataset: Dataset) -> Iterator[DataElement]:
-    for element in dataset:
-        if element.VR == "SQ":
-            for item in element.value:
-                yield from _all_elements(item)
-        else:
-            yield element
-
-
 def _clean_element(dataset: Dataset, element: DataElement, cleaning: Cleaning) -> None:
     action = _action_for(element)
     if action == "remove":
         del dataset[element.tag]
         cleaning.count("removed")
+    elif action in ("keep", "empty") and _is_needless(element, cleaning):
+        del dataset[element.tag]
+        cleaning.count("bytes that no image needs, removed")
     elif action == "empty":
         element.value = [] if element.VR == "SQ" else None
         cleaning.count("emptied")
@@ -136,9 +126,20 @@ def _action_for(element: DataElement) -> str:
 
 
 def _empty_where_named(element: DataElement, cleaning: Cleaning) -> None:
-    if element.VR in _TEXT and cleaning.words is not None and cleaning.words.search(_text(element)):
+    if element.VR not in _TEXT or is_of_the_standard(element):
+        return
+    if cleaning.who.is_in(text_of(element), is_free=element.VR != "CS"):
         element.value = None
         cleaning.count("emptied, for it held the name or number of a person")
+
+
+def _is_needless(element: DataElement, cleaning: Cleaning) -> bool:
+    """Whether bytes that the table does not name are of no use to an image, or name the patient."""
+    if element.VR not in _BINARY or element.keyword in _PIXELS:
+        return False
+    if element.keyword not in _BINARY_KEPT:
+        return True
+    return isinstance(element.value, bytes) and cleaning.who.is_in_bytes(element.value)
 
 
 def _default(element: DataElement) -> str:
@@ -162,17 +163,10 @@ def _dummy(element: DataElement, cleaning: Cleaning) -> None:
     if element.VR == "UI":
         _new_uid(element, cleaning)
         return
-    if not _text(element):
+    if not text_of(element):
         return  # nothing is made up where nothing was
     element.value = _DUMMIES.get(str(element.VR), 0)
     cleaning.count("given a neutral value")
-
-
-def _text(element: DataElement) -> str:
-    value = element.value
-    if value is None:
-        return ""
-    return "\\".join(map(str, value)) if element.VM > 1 and not isinstance(value, str | bytes) else str(value)
 
 
 def _action(tag: BaseTag) -> str | None:

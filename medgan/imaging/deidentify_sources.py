@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from medgan.errors import ReadError
+from medgan.imaging.container import is_dicom
 
 LARGEST_MEMBER = 8 * 2**30
 """Bytes that a file of a zip archive may unpack to."""
 
+_HEAD = 4096
 _MAGIC = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"II*\0", "tiff"), (b"MM\0*", "tiff"))
 
 
@@ -44,7 +46,7 @@ def files_of_source(source: Path, skipped: Counter[str]) -> Iterator[tuple[str, 
 
 def kind_of_bytes(raw: bytes) -> str | None:
     """What a file is, by its first bytes; None for what is no image."""
-    if raw[128:132] == b"DICM":
+    if is_dicom(raw[:_HEAD]):  # with a preamble, which may be a TIFF's header, or without
         return "dicom"
     for magic, kind in _MAGIC:
         if raw.startswith(magic):
@@ -66,4 +68,4 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
 
 def _head(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(4096)
+        return file.read(_HEAD)

@@ -11,6 +11,7 @@ import numpy as np
 from medgan.errors import ReadError
 from medgan.imaging.dicom_choice import Candidate
 from medgan.imaging.dicom_colour import picture_of
+from medgan.imaging.dicom_contrasts import refuse_several_contrasts
 from medgan.imaging.dicom_files import Frame, frames_of, picture_frames
 from medgan.imaging.dicom_grid import grid_of, in_order
 from medgan.imaging.dicom_kinds import burned_in_reason, kind_of_object
@@ -77,7 +78,7 @@ def read_dicom(
 
     Raises:
         ReadError: R001 an empty file, R004 truncated, R006 too large, R008 several volumes, R010 kind of image,
-            R012 several pictures, R019 a link or name that leads out, R020 to R024 and R026 to R034.
+            R012 several pictures, R019 a link or name that leads out, R020 to R024 and R026 to R035.
         GeometryError: G010, G011, G013 a tilted gantry, G014 slices beside one line, G015 directions.
     """
     with parsing(path):
@@ -152,6 +153,7 @@ def _volume(chosen: Candidate, files: Sequence[DicomFile], volume: int | None, w
     frames, notes = choose_volume(single, volume, where)
     kept, equal = in_order(frames, _decode, where)
     ordered = [frames[index] for index in kept]
+    refuse_several_contrasts(ordered, where)
     if copies + equal:
         notes.append(f"{copies + equal} duplicate slices dropped")
     notes += count_notes(files, len(files) + chosen.localizers - copies, len(ordered), where)

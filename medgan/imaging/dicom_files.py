@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset, FileDataset
 from medgan.errors import GeometryError, ReadError
 from medgan.imaging.dicom_kinds import NUCLEAR
 from medgan.imaging.dicom_parse import DicomFile
-from medgan.imaging.dicom_values import number, text, whole_number
+from medgan.imaging.dicom_values import element_value, number, text, whole_number
 
 _UNIT_LENGTH = 5e-3
 
@@ -180,8 +180,8 @@ def value_of(groups: Sequence[Dataset], sequence: str, keyword: str) -> Any:
     """An element from the frame's own functional groups, the shared ones, or the file itself."""
     for place in groups:
         # a file's own elements stand in no sequence, but for the detectors of nuclear medicine
-        inner = place.get(sequence) if sequence and len(groups) > 1 else None
-        value = inner[0].get(keyword) if inner else place.get(keyword)
+        inner = element_value(place, sequence) if sequence and len(groups) > 1 else None
+        value = element_value(inner[0] if inner else place, keyword)
         if value is not None:
             return value
     return None

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from medgan.errors import GeometryError, ReadError
 from medgan.imaging.dicom_files import Frame
@@ -36,7 +37,7 @@ def in_order(frames: Sequence[Frame], decode: Decode, where: Path) -> tuple[list
         ReadError: R026 frames of different planes or sizes, R027 different images in one place.
     """
     _refuse_mixed(frames, where)
-    heights = [_height(frame, frames[0]) for frame in frames]
+    heights = _heights(frames).tolist()
     kept: list[int] = []
     dropped = 0
     for index in np.argsort(heights, kind="stable").tolist():
@@ -103,6 +104,11 @@ def _normal(frame: Frame) -> Pixels:
     return np.asarray(normal / np.linalg.norm(normal))
 
 
+def _heights(frames: Sequence[Frame]) -> npt.NDArray[np.float64]:
+    """Places along the first frame's normal, in millimetres."""
+    return np.array([frame.position for frame in frames]) @ _normal(frames[0])
+
+
 def _height(frame: Frame, first: Frame) -> float:
     return float(frame.position @ _normal(first))
 
@@ -134,7 +140,7 @@ def _plane(frame: Frame) -> str:
 
 
 def _refuse_gaps(frames: Sequence[Frame], where: Path) -> None:
-    heights = np.array([_height(frame, frames[0]) for frame in frames])
+    heights = _heights(frames)
     gaps = np.diff(heights)
     least = float(gaps.min())
     if (np.abs(gaps - least) <= _tolerance(least)).all():

@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset
 
 from medgan.errors import ReadError
 from medgan.imaging.dicom_choice import Candidate, choose_series
-from medgan.imaging.dicom_parse import DicomFile, parse
+from medgan.imaging.dicom_parse import DicomFile, parse, shared_elements
 from medgan.imaging.dicom_sources import Source, listed_sources
 from medgan.imaging.dicom_values import text
 
@@ -67,8 +67,9 @@ def load_series(sources: Sequence[Source], series: str | None, where: Path) -> t
 
 def _parsed(sources: Sequence[Source]) -> tuple[list[DicomFile], int]:
     files, others = [], 0
+    shared = shared_elements()
     for source in sources:
-        file = parse(source)
+        file = parse(source, shared)
         if file is not None:
             files.append(file)
             continue

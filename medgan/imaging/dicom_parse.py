@@ -19,8 +19,9 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from medgan.errors import ReadError
 from medgan.imaging.container import is_dicom
 from medgan.imaging.dicom_layout import Layout, layout_of
+from medgan.imaging.dicom_shared import SharedElements
 from medgan.imaging.dicom_sources import Source
-from medgan.imaging.dicom_values import PARSE_ERRORS
+from medgan.imaging.dicom_values import PARSE_ERRORS, tag_of
 from medgan.imaging.dicom_values import text as text
 from medgan.imaging.dicom_values import whole_number as whole_number
 
@@ -46,7 +47,7 @@ _KEYWORDS = (
     "SegmentedGreenPaletteColorLookupTableData", "SegmentedBluePaletteColorLookupTableData",
 )  # fmt: skip
 _PIXELS = Tag("PixelData")
-_TAGS = [Tag(keyword) for keyword in _KEYWORDS]  # which pydicom would do again for every file
+_TAGS = [tag for keyword in _KEYWORDS if (tag := tag_of(keyword)) is not None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +112,17 @@ def parsing(where: Path) -> Iterator[None]:
         log.disabled = was_disabled
 
 
-def parse(source: Source) -> DicomFile | None:
+def shared_elements() -> SharedElements:
+    """Where the files of one series share their elements; one for each call that reads one."""
+    return SharedElements(_TAGS)
+
+
+def parse(source: Source, shared: SharedElements | None = None) -> DicomFile | None:
     """Read a file's header, or None where the file is not DICOM.
+
+    Args:
+        source: The file.
+        shared: Elements of the files before it.
 
     Raises:
         ReadError: R022 a file that cannot be parsed, R006 one that inflates without end.
@@ -132,6 +142,8 @@ def parse(source: Source) -> DicomFile | None:
         if any(_is_left_out(element) for element in dataset.values()):  # a long sequence or palette
             file.seek(0)
             dataset = pydicom.dcmread(file, specific_tags=[*_TAGS], force=True)
+        if shared is not None:
+            shared.put_into(dataset)
     return DicomFile(source, dataset, size)
 
 

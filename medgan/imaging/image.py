@@ -25,6 +25,7 @@ class StoredAs:
         modality: DICOM modality such as ``"CT"``; empty where the format does not say.
         series: SeriesInstanceUID, by which a derived series finds its source again; empty for other formats.
         burned_in: Why the pixels may hold text, such as ``"BurnedInAnnotation YES"``; empty where nothing says so.
+        filled: How many voxels were not finite and were given a value, as the study asks for.
         notes: What reading did that a reader would want to know, such as ``"EXIF orientation 6 applied"``.
     """
 
@@ -36,6 +37,7 @@ class StoredAs:
     modality: str = ""
     series: str = field(default="", compare=False)
     burned_in: str = ""
+    filled: int = 0
     notes: tuple[str, ...] = ()
 
 

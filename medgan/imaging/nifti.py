@@ -15,12 +15,13 @@ _EXACT_IN_FLOAT32 = 2.0**24
 _EXACT_IN_FLOAT64 = 2**53
 
 
-def read_nifti(path: Path, *, volume: int | None = None) -> Image:
+def read_nifti(path: Path, *, volume: int | None = None, fill_not_finite: float | None = None) -> Image:
     """Read one volume of a .nii or .nii.gz file, or of a .hdr/.img pair of NIfTI.
 
     Args:
         path: File, of a pair the .hdr; compressed or not is told by its bytes, and noted where the name says otherwise.
         volume: Which volume of a 4D file, from 0.
+        fill_not_finite: Value, in units, of voxels that are NaN or infinite; None refuses them.
 
     Returns:
         Pixels (1, D, H, W) where D, H, W are the file's k, j, i; (3, D, H, W) for RGB. Integer where the rescale is
@@ -45,13 +46,16 @@ def read_nifti(path: Path, *, volume: int | None = None) -> Image:
         if colour
         else _in_units(file.stored, slope, intercept, notes=notes, path=path)
     )
-    _refuse_not_finite(pixels, path)
+    pixels, filled = _finite(pixels, fill_not_finite, path)
+    if filled:
+        notes.append(f"{filled} voxels that were not finite filled with {fill_not_finite:g}")
     stored = StoredAs(
         format="nifti",
         dtype=file.stored.dtype.name,
         unit="a.u.",
         slope=slope,
         intercept=intercept,
+        filled=filled,
         notes=(*notes, *file.notes),
     )
     return Image(pixels=pixels, stored=stored, geometry=geometry, path=path)
@@ -147,14 +151,18 @@ def _refuse_beyond_float64(stored: Pixels, path: Path) -> None:
         )
 
 
-def _refuse_not_finite(values: Pixels, path: Path) -> None:
+def _finite(values: Pixels, fill: float | None, path: Path) -> tuple[Pixels, int]:
+    """The values, and how many were filled."""
     if values.dtype.kind != "f" or np.isfinite(values).all():
-        return
+        return values, 0
     nan, infinite = int(np.isnan(values).sum()), int(np.isinf(values).sum())
+    if fill is not None:
+        return np.where(np.isfinite(values), values, values.dtype.type(fill)), nan + infinite
     raise ReadError(
         "R009",
         "the volume holds values that are not finite",
         where=str(path),
         got=f"{nan} NaN and {infinite} infinite of {values.size} voxels",
-        remedy="fill them on purpose before use; what they mean is not for a reader to guess",
+        remedy="where they mean no more than background, say with which value they are filled: "
+        "preparation.fill_not_finite in the study file; in a mask, correct them",
     )

@@ -76,6 +76,17 @@ def read_nifti_head(path: Path) -> tuple[Any, bytes]:
         return header, raw + stream.read(layout.offset - len(raw), expected=layout.offset)
 
 
+def second_file_of(path: Path) -> Path | None:
+    """The file with the voxels of a NIfTI pair's header; None for a file that holds both.
+
+    Raises:
+        ReadError: R045, if it is not there; R003, R007 and the like, if this is no NIfTI.
+    """
+    with open_stream(path) as stream:
+        header, _ = _header(stream)
+        return _voxels_of(path) if layout_of(header, where=str(path)).pair else None
+
+
 def _header(stream: Stream) -> tuple[Any, bytes]:
     raw = stream.read(348, expected=352)
     size = header_size(raw, where=str(stream.path))

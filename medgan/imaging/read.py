@@ -29,6 +29,7 @@ def read_image(
     series: str | None = None,
     guard: bool = False,
     at_least_px: int | None = None,
+    fill_not_finite: float | None = None,
 ) -> Image:
     """Read a photograph, a NIfTI volume or a DICOM series.
 
@@ -45,6 +46,8 @@ def read_image(
             for every MB of pixels.
         at_least_px: For preparing alone: a JPEG may be decoded smaller, see
             :func:`medgan.imaging.photograph.read_photograph`. Text in its pixels may be lost on the way.
+        fill_not_finite: Value, in units, of a volume's voxels that are NaN or infinite; counted in
+            ``stored.filled``. None refuses them.
 
     Returns:
         A photograph (C, H, W) with ``geometry`` None, or a volume (1, D, H, W) in units.
@@ -61,6 +64,7 @@ def read_image(
         series=series,
         palette="expand",
         at_least_px=at_least_px,
+        fill_not_finite=fill_not_finite,
     )
     return _under_limits(read, Path(path)) if guard else read(Path(path))
 
@@ -120,6 +124,7 @@ def _read(
     series: str | None,
     palette: str,
     at_least_px: int | None = None,
+    fill_not_finite: float | None = None,
 ) -> Image:
     refuse_irregular(path)
     kind = kind_of(path)
@@ -127,7 +132,7 @@ def _read(
         from medgan.imaging.nifti import read_nifti
 
         _refuse_series(path, kind, series)
-        return read_nifti(path, volume=volume)
+        return read_nifti(path, volume=volume, fill_not_finite=fill_not_finite)
     if kind == "dicom":
         from medgan.imaging.dicom import read_dicom
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 
-from medgan.errors import ManifestError
+from medgan.errors import ManifestError, if_shown
 from medgan.manifests.columns import refuse_other_spelling
 from medgan.manifests.ids import refuse_unseen, wrong_ids
 from medgan.manifests.table import Row, scan_table
@@ -87,12 +87,25 @@ def relative_path(text: str, name: str, *, where: str) -> str:
     Raises:
         ManifestError: M006, if it is absolute (here or on Windows), climbs with ``..`` or holds a NUL.
     """
-    windows = PureWindowsPath(text)
-    if windows.drive or _climbs(text) or "\0" in text:
+    fault = _fault_of_path(text)
+    if fault:
         raise ManifestError(
-            "M006", f"{name} leaves the data root", where=where, got=repr(text), expected="a path below the data root"
+            "M006",
+            f"{name} leaves the data root",
+            where=where,
+            got=fault + if_shown(f", {text!r}"),
+            expected="a path below the data root",
         )
     return text
+
+
+def _fault_of_path(text: str) -> str:
+    """What is wrong with a path, without the path, which may be named after a patient; nothing where it is sound."""
+    if "\0" in text:
+        return "a path with a NUL"
+    if PureWindowsPath(text).drive or text.startswith(("/", "\\")):
+        return "an absolute path"
+    return "a path with .." if _climbs(text) else ""
 
 
 def _case(row: Row) -> Case:
@@ -112,8 +125,8 @@ def _case(row: Row) -> Case:
         domain=values["domain"],
         image=str(Path(values["image"])),
         mask=str(Path(values["mask"])) if values["mask"] else None,
-        grade=_integer(values["grade"], "grade", where=row.where),
-        quality=_integer(values["quality"], "quality", where=row.where),
+        grade=_class(values["grade"], "grade", where=row.where),
+        quality=_class(values["quality"], "quality", where=row.where),
         pair_id=values["pair_id"] or None,
         split=values["split"] or None,
         volume=_integer(values["volume"], "volume", where=row.where),
@@ -142,6 +155,20 @@ def _integer(text: str, name: str, *, where: str) -> int | None:
         remedy = f"write {whole[1]}" if whole else ""
         raise ManifestError("M005", f"{name} is not a whole number", where=where, got=repr(text[:40]), remedy=remedy)
     return int(text)
+
+
+def _class(text: str, name: str, *, where: str) -> int | None:
+    found = _integer(text, name, where=where)
+    if found is not None and found < 0:
+        raise ManifestError(
+            "M047",
+            f"{name} is out of range",
+            where=where,
+            got=str(found),
+            expected="a whole number from 0",
+            remedy="leave it blank where it is not known",
+        )
+    return found
 
 
 def _yes(text: str, name: str, *, where: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from medgan.errors import ManifestError
+from medgan.errors import ManifestError, if_shown, paths_shown
 from medgan.manifests.findings import Finding, finding_of
 from medgan.manifests.manifest import Case, Manifest, relative_path
 from medgan.manifests.near_files import nearest_file
@@ -39,9 +39,9 @@ def check_files(manifest: Manifest, *, paths: Sequence[str] = (), allow_duplicat
         allow_duplicates: Turn the error of one image under two subjects into a warning that records the override.
 
     Returns:
-        Findings M040 missing, M041 leads out of the root by a link, M042 empty, M043 one path in two rows,
-        M006 a path outside the root, M024 the same bytes under two subjects, M028 the same bytes in one subject,
-        M054 the same bytes with two labels.
+        Findings M040 missing, M059 neither file nor folder, M041 leads out of the root by a link, M042 empty, M043 one
+        path in two rows, M006 a path outside the root, M024 the same bytes under two subjects, M028 the same bytes in
+        one subject, M054 the same bytes with two labels.
     """
     named = [
         _Named(case, column, path)
@@ -66,8 +66,19 @@ def check_files(manifest: Manifest, *, paths: Sequence[str] = (), allow_duplicat
 
 
 def files_of(path: Path) -> list[Path]:
-    """The file itself, or the files of a folder that holds a series, sorted."""
-    return sorted(part for part in path.rglob("*") if part.is_file()) if path.is_dir() else [path]
+    """The file itself, a header and its voxels, or the files of a folder that holds a series, sorted."""
+    if path.is_dir():
+        return sorted(part for part in path.rglob("*") if part.is_file())
+    return [path, *_voxels_beside(path)]
+
+
+def _voxels_beside(path: Path) -> list[Path]:
+    """The .img of a .hdr: two images may share every byte of their headers."""
+    stem = path.name.lower().removesuffix(".gz")
+    if not stem.endswith(".hdr") or not path.is_file():
+        return []
+    names = [stem.removesuffix(".hdr") + ending for ending in (".img", ".img.gz")]
+    return sorted(other for other in path.parent.iterdir() if other.name.lower() in names and other.is_file())
 
 
 def _wrong(entry: _Named, root: Path) -> Finding | None:
@@ -75,13 +86,14 @@ def _wrong(entry: _Named, root: Path) -> Finding | None:
         relative_path(entry.path, entry.column, where=entry.where)
         path = root / entry.path
         if not path.exists():
+            raise _absent(entry, root)
+        if not (path.is_file() or path.is_dir()):
             raise ManifestError(
-                "M040",
-                "no such file",
+                "M059",
+                "neither a file nor a folder",
                 where=entry.where,
-                got=entry.path,
-                remedy=nearest_file(root, entry.path)
-                or "check the data root and the row; paths are relative to the data root",
+                got="a named pipe" if path.is_fifo() else "a socket" if path.is_socket() else "a device",
+                remedy="name a file that lies on a disk",
             )
         outside = [part for part in (path, *files_of(path)) if not part.resolve().is_relative_to(root.resolve())]
         if outside:
@@ -103,6 +115,19 @@ def _wrong(entry: _Named, root: Path) -> Finding | None:
     return None
 
 
+def _absent(entry: _Named, root: Path) -> ManifestError:
+    near = nearest_file(root, entry.path)
+    if near and not paths_shown():  # the file's true name is told no more than the one that the row has
+        near = "a file is there whose name differs in capitals, accents or separators; --show-paths names it"
+    return ManifestError(
+        "M040",
+        "no such file",
+        where=entry.where,
+        got=entry.path,
+        remedy=near or "check the data root and the row; paths are relative to the data root",
+    )
+
+
 def _named_twice(images: Iterable[_Named]) -> Iterator[Finding]:
     first: dict[object, _Named] = {}
     for entry in images:
@@ -112,7 +137,7 @@ def _named_twice(images: Iterable[_Named]) -> Iterator[Finding]:
                 code="M043",
                 severity="error",
                 where=f"{known.case.where} and {entry.case.where}",
-                message=f"two rows name the same image {entry.path}",
+                message="two rows name the same image" + if_shown(f" {entry.path}"),
                 remedy="keep one of them",
             )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from medgan.errors import if_shown
 from medgan.manifests.case import Case
 from medgan.manifests.findings import Finding
 
@@ -21,14 +22,14 @@ def twins(first: Case, second: Case, *, what: str, allowed: bool, differing: Seq
     Yields:
         M024 under two subjects or M028 in one; M054 where the labels contradict one another.
     """
-    files = f"{first.image} and {second.image}"
+    files = if_shown(f": {first.image} and {second.image}")
     two = first.subject_id != second.subject_id
     override = "; allowed by the study's override" if two and allowed else ""
     yield Finding(
         code="M024" if two else "M028",
         severity="error" if two and not allowed else "warning",
         where=f"{first.where} and {second.where}",
-        message=f"the same {what} {'under two subjects' if two else 'twice in one subject'}: {files}{override}",
+        message=f"the same {what} {'under two subjects' if two else 'twice in one subject'}{files}{override}",
         remedy="give both rows one subject_id, or take one out: else a test image is trained on"
         if two
         else "keep one of them, or it counts double",

@@ -38,6 +38,8 @@ class PreparedCase:
         shape: Shape of the pixels, (C, H, W) or (C, D, H, W).
         field_shares: Share of each slice that lies in the field of view or the foreground, in [0, 1].
         label_values: Values that occur in its label image, rising; None without a label image.
+        pixels_digest: SHA-256 of the file with the pixels: equal arrays of two cases have the same.
+        label_digest: The same of its labels; None without a label image.
     """
 
     case: Case
@@ -47,6 +49,8 @@ class PreparedCase:
     shape: tuple[int, ...]
     field_shares: tuple[float, ...]
     label_values: tuple[int, ...] | None
+    pixels_digest: str
+    label_digest: str | None
 
     @property
     def slices(self) -> int:
@@ -139,6 +143,8 @@ def open_prepared(case: Case, key: str, folder: Path, *, verify: bool = True) ->
         shape=tuple(meta["shape"]),
         field_shares=tuple(meta["field_shares"]),
         label_values=None if values is None else tuple(values),
+        pixels_digest=meta["files"]["pixels.npy"]["sha256"],
+        label_digest=None if values is None else meta["files"]["label.npy"]["sha256"],
     )
 
 

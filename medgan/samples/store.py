@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from medgan.errors import MedganError, ReadError, WriteError
-from medgan.imaging.case_images import read_case_image, read_case_label
+from medgan.manifests.file_checks import files_of
 from medgan.manifests.manifest import Case, Manifest
-from medgan.samples.footprint import predicted_bytes
+from medgan.samples.fill import bytes_needed, fill
 from medgan.samples.naming import about_case
-from medgan.samples.prepared import PreparedCase, open_prepared, save_prepared, sweep
+from medgan.samples.prepared import PreparedCase, open_prepared, sweep
 from medgan.settings.preparation import Preparation
-from medgan.transforms.prepare import prepare
 
 __all__ = ["PreparedCase", "PreparedStore"]
 
@@ -102,7 +101,7 @@ class PreparedStore:
         Args:
             cases: Rows of the manifest.
             manifest: Knows where their files lie.
-            workers: Threads; reading and resampling leave Python's lock most of the time.
+            workers: Cases that are prepared at a time, each by a child process of its own.
             report: Called with the number of finished cases after each.
             on_error: Called with each case that fails, which is then left out; without it the first failure ends all.
 
@@ -118,7 +117,8 @@ class PreparedStore:
         tally = _Tally(report, on_error)
         keys = _in_threads(lambda case: tally.guarded(case, lambda: self.key_of(case, manifest)), rows, workers=workers)
         keyed = [(case, key) for case, key in zip(rows, keys, strict=True) if key is not None]
-        self._check_space([case for case, key in keyed if not self.folder_of(key).is_dir()], manifest)
+        missing = [case for case, key in keyed if not self.folder_of(key).is_dir()]
+        self._check_space(missing, manifest, workers=workers)
 
         def add(pair: tuple[Case, str]) -> PreparedCase | None:
             case, key = pair
@@ -131,32 +131,13 @@ class PreparedStore:
 
     def _add(self, case: Case, key: str, manifest: Manifest) -> PreparedCase:
         folder = self.folder_of(key)
-        if not folder.is_dir():
-            self._prepare(case, manifest, folder)
-        return self.open(case, key)
+        was_there = folder.is_dir()
+        if not was_there:
+            fill(manifest, case, self.preparation, folder)
+        return self.open(case, key, verify=was_there)
 
-    def _prepare(self, case: Case, manifest: Manifest, folder: Path) -> None:
-        limit = self.preparation.max_megapixels
-        with about_case(manifest, case):
-            image = read_case_image(manifest, case, max_megapixels=limit)
-            label = read_case_label(manifest, case, like=image, max_megapixels=limit)
-            prepared = prepare(image, self.preparation, label=label)
-        try:
-            save_prepared(prepared, folder, source=hashlib.sha256(case.image.encode()).hexdigest())
-        except OSError as error:
-            raise WriteError(
-                "W093",
-                "the prepared case cannot be written",
-                where=str(self.root),
-                got=error.strerror or type(error).__name__,
-                remedy="free some space or choose another output folder, then run again: what is whole is kept",
-            ) from error
-
-    def _check_space(self, missing: Sequence[Case], manifest: Manifest) -> None:
-        needed = sum(
-            predicted_bytes(manifest.image_path(case), self.preparation, has_label=case.mask is not None)
-            for case in missing
-        )
+    def _check_space(self, missing: Sequence[Case], manifest: Manifest, *, workers: int) -> None:
+        needed = sum(_in_threads(lambda case: bytes_needed(manifest, case, self.preparation), missing, workers=workers))
         place = next(folder for folder in (self.root.absolute(), *self.root.absolute().parents) if folder.exists())
         free = shutil.disk_usage(place).free
         if needed > free:
@@ -198,9 +179,11 @@ class _Tally:
 
 def _in_threads(work: Callable[[Item], Result], items: Sequence[Item], *, workers: int) -> list[Result]:
     """Map over threads; after a failure what has not begun is dropped, and the first failure is raised."""
-    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+    pool = ThreadPoolExecutor(max_workers=max(1, workers))
+    try:
         futures: list[Future[Result]] = [pool.submit(work, item) for item in items]
         wait(futures, return_when=FIRST_EXCEPTION)
+    finally:  # also when somebody presses Ctrl-C
         pool.shutdown(wait=True, cancel_futures=True)
     for future in futures:
         if not future.cancelled() and future.exception() is not None:
@@ -209,11 +192,14 @@ def _in_threads(work: Callable[[Item], Result], items: Sequence[Item], *, worker
 
 
 def _digest_of(path: Path | None) -> bytes:
-    """SHA-256 over a file, or over a folder's files in the order of their names; blank where there is nothing."""
+    """SHA-256 over a file, or over the files of a folder or pair, sorted by name; blank where there is nothing."""
     if path is None or not path.exists():
         return bytes(32)
-    if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
-    files = sorted(part for part in path.rglob("*") if part.is_file())
-    return hashlib.sha256(b"".join(_digest_of(part) for part in files)).digest()
+    files = files_of(path)
+    digests = [_digest_of_file(part) for part in files]
+    return digests[0] if files == [path] else hashlib.sha256(b"".join(digests)).digest()
+
+
+def _digest_of_file(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

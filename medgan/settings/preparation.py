@@ -27,6 +27,11 @@ class Preparation(Settings):
         default=(0.0, 99.5),
         description="MR: percentiles of the foreground that map to -1 and 1; what lies above is clipped and counted",
     )
+    fill_not_finite: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="Volumes: value in units that NaN and infinite voxels are given; none refuses such volumes",
+    )
     max_megapixels: float = Field(default=50.0, gt=0, description="Photographs larger than this are refused")
 
     @model_validator(mode="after")

@@ -116,7 +116,10 @@ class Study(Settings):
     seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1)
     device: DeviceName = "auto"
     precision: PrecisionName = "auto"
-    threads: int = Field(default=1, ge=1, description="threads of preparing and of training a translator")
+    threads: int = Field(default=1, ge=1, description="threads of training a translator")
+    preparing_threads: int | None = Field(
+        default=None, ge=1, description="cases that are prepared at a time; by default one for every core"
+    )
     checkpoint_every_s: float = Field(default=120.0, gt=0)
     preview_every: int = Field(default=500, ge=1)
     allow_duplicates: bool = Field(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from medgan.errors import MedganError
@@ -17,6 +18,7 @@ from medgan.stages.check_facts import kind_of_image, spacing_along_patient
 from medgan.stages.check_folds import few_tested
 from medgan.stages.check_header import header_names_subject
 from medgan.stages.check_mixed import mixed_kinds, mixed_spacing
+from medgan.stages.check_notes import note_findings
 from medgan.stages.check_thumbnail import image_digest, label_digest, thumbnail_of
 from medgan.stages.choices import wrong_choices
 from medgan.stages.needs import domains_of, label_needs, needs_of, no_data_root, used_domains
@@ -78,6 +80,7 @@ def check_study(study: Study, *, over: Over = one_by_one) -> list[Finding]:
             seen.append(found)
             findings += header_names_subject(manifest, case) if found.is_dicom else []
     findings += [*mixed_kinds(seen), *mixed_spacing(seen, study)]
+    findings += note_findings([(one.case, one.notes) for one in seen])
     findings += duplicate_findings(seen, told=findings, allowed=study.allow_duplicates)
     return _unique(findings)
 
@@ -91,14 +94,16 @@ def _look_at(study: Study, manifest: Manifest, case: Case) -> SeenCase | Finding
     """Read a case as every stage will; None for a file that is absent or empty, as the check of files has said."""
     path, mask = manifest.image_path(case), manifest.mask_path(case)
     limit = study.preparation.max_megapixels
-    if not any(part.stat().st_size for part in files_of(path) if part.is_file()):
+    if not _holds_bytes(path):
         return None
     try:
         with about_case(manifest, case):
-            image = read_case_image(manifest, case, max_megapixels=limit, guard=True)
+            image = read_case_image(
+                manifest, case, max_megapixels=limit, guard=True, fill_not_finite=study.preparation.fill_not_finite
+            )
             prepared = prepare(image, study.preparation)
             label = None
-            if mask is not None and mask.exists():
+            if mask is not None and _holds_bytes(mask):
                 label = read_case_label(manifest, case, like=image, max_megapixels=limit, guard=True)
             for task in study.tasks:
                 if label is not None and task.label == "mask" and case.domain in domains_of(study, task):
@@ -113,7 +118,12 @@ def _look_at(study: Study, manifest: Manifest, case: Case) -> SeenCase | Finding
         kind=kind_of_image(image),
         is_dicom=image.stored.format == "dicom",
         spacing_mm=spacing_along_patient(image),
+        notes=image.stored.notes,
     )
+
+
+def _holds_bytes(path: Path) -> bool:
+    return any(part.stat().st_size for part in files_of(path) if part.is_file())
 
 
 def _unique(findings: Iterable[Finding]) -> list[Finding]:

@@ -10,6 +10,7 @@ from medgan.errors import MedganError
 from medgan.imaging.case_images import read_case_image, read_case_label
 from medgan.manifests.findings import Finding, finding_of
 from medgan.manifests.manifest import Case, Manifest, parse_manifest
+from medgan.samples.naming import about_case
 from medgan.settings.study import Study
 from medgan.stages.check import Over, at_case, one_by_one
 from medgan.stages.check_differences import Domain, differences
@@ -97,7 +98,8 @@ def compare_domains(study: Study, *, sample: int | None = SAMPLE, over: Over = o
         read: list[tuple[Case, Prepared]] = []
         for case in cases:
             try:
-                fact, prepared = _read(study, manifest, case)
+                with about_case(manifest, case):
+                    fact, prepared = _read(study, manifest, case)
             except MedganError as error:
                 findings.append(at_case(case, finding_of(error)))
             else:
@@ -144,7 +146,9 @@ def _draw(items: Sequence[Any], size: int | None, rng: random.Random) -> list[An
 
 def _read(study: Study, manifest: Manifest, case: Case) -> tuple[CaseFacts, Prepared]:
     limit = study.preparation.max_megapixels
-    image = read_case_image(manifest, case, max_megapixels=limit, guard=True)
+    image = read_case_image(
+        manifest, case, max_megapixels=limit, guard=True, fill_not_finite=study.preparation.fill_not_finite
+    )
     label = read_case_label(manifest, case, like=image, max_megapixels=limit, guard=True)
     prepared = prepare(image, study.preparation)
     return facts_of(case.case_id, image, prepared, label), prepared

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from medgan.errors import if_shown
 from medgan.manifests.findings import Finding
 from medgan.manifests.manifest import Case
 from medgan.manifests.twins import conflict, twins
@@ -37,6 +38,7 @@ class SeenCase:
         kind: Such as ``"grey photograph"``.
         is_dicom: Whether it has a header that may name the patient.
         spacing_mm: Volumes: along superior, posterior, left; None for a photograph.
+        notes: What reading did beside decoding.
     """
 
     case: Case
@@ -46,6 +48,7 @@ class SeenCase:
     kind: str
     is_dicom: bool
     spacing_mm: tuple[float, float, float] | None
+    notes: tuple[str, ...] = ()
 
 
 def duplicate_findings(seen: Sequence[SeenCase], *, told: Sequence[Finding], allowed: bool) -> Iterator[Finding]:
@@ -76,8 +79,8 @@ def duplicate_findings(seen: Sequence[SeenCase], *, told: Sequence[Finding], all
             code="M053",
             severity="warning",
             where=f"{other.case.where} and {one.case.where}",
-            message=f"nearly the same image under two subjects: {other.case.image} and {one.case.image} "
-            f"(similarity {similarity:.2f})",
+            message=f"nearly the same image under two subjects (similarity {similarity:.2f})"
+            + if_shown(f": {other.case.image} and {one.case.image}"),
             remedy="look at both: where they are one person, give both rows one subject_id, or take one out",
         )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from medgan.errors import if_shown
 from medgan.manifests.findings import Finding
 from medgan.settings.study import Study
 from medgan.stages.check_duplicates import SeenCase
@@ -29,7 +30,8 @@ def mixed_kinds(seen: Sequence[SeenCase]) -> Iterator[Finding]:
                 severity="error",
                 where=f"domain {domain}: {example.where} and {usual.where}",
                 message=f"images of different kinds in one domain: {len(kinds[kind])} {_plural(kind, kinds)} such as "
-                f"{example.image}, and {len(kinds[common])} {_plural(common, kinds)} such as {usual.image}",
+                f"case {example.case_id}, and {len(kinds[common])} {_plural(common, kinds)} such as case "
+                f"{usual.case_id}",
                 remedy="convert the few on purpose, or take them out: nothing is turned grey or coloured in silence",
             )
 
@@ -54,7 +56,7 @@ def mixed_spacing(seen: Sequence[SeenCase], study: Study) -> Iterator[Finding]:
             yield Finding(
                 code="G058",
                 severity="error",
-                where=f"{volumes[place].case.where} ({volumes[place].case.image})",
+                where=volumes[place].case.where + if_shown(f" ({volumes[place].case.image})"),
                 message=f"the spacing is too far from {'the others' if aim is None else 'what is resampled to'}: "
                 f"got {_mm(spacings[place])}; expected {_mm(usual)} within a factor of {limit:g}",
                 remedy="leave the case out, or raise spacing_tolerance in the study file",

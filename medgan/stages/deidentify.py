@@ -15,11 +15,13 @@ from medgan.imaging.deidentify_names import Pseudonyms, new_key, read_or_make_ke
 from medgan.imaging.deidentify_nifti import deidentify_nifti
 from medgan.imaging.deidentify_pictures import deidentify_picture
 from medgan.imaging.deidentify_sources import files_of_source, kind_of_bytes
+from medgan.imaging.limits import guarded
 from medgan.imaging.read import read_image
 
 MEGAPIXELS = 200.0
 """Photographs larger than this cannot be looked at for text, and wait for a review."""
 
+_BASE_S, _BYTES_PER_S = 60.0, 2e6
 _SUFFIXES = {"jpeg": ".jpg", "png": ".png", "tiff": ".tif"}
 
 
@@ -182,7 +184,8 @@ def _copy(
         clean, treated = deidentify_nifti(raw)
         path = folder / "volumes" / (names.file(name) + (".nii.gz" if raw[:2] == b"\x1f\x8b" else ".nii"))
     else:
-        clean, treated = deidentify_picture(raw)
+        # decoded twice, to compare: in a child, which a hostile file may crash
+        clean, treated = guarded(deidentify_picture, raw, where="", seconds=_BASE_S + len(raw) / _BYTES_PER_S)
         path = folder / "pictures" / (names.file(name) + _SUFFIXES[kind])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(clean)
@@ -197,7 +200,7 @@ def _copy(
 def _refuse_text_of_dicom(path: Path) -> None:
     """The same for a DICOM picture; slices of a volume hold none that could be told, and few can be read alone."""
     try:
-        image = read_image(path, max_megapixels=MEGAPIXELS)
+        image = read_image(path, max_megapixels=MEGAPIXELS, guard=True)
     except MedganError as error:
         if error.code == "R004":  # truncated: a file that nobody can read is no export
             path.unlink()
@@ -211,7 +214,7 @@ def _refuse_text_of_dicom(path: Path) -> None:
 def _refuse_text(path: Path) -> None:
     """Take a photograph back that seems to hold text, or that cannot be looked at."""
     try:
-        why = burned_in_text(read_image(path, max_megapixels=MEGAPIXELS))
+        why = burned_in_text(read_image(path, max_megapixels=MEGAPIXELS, guard=True))
     except MedganError as error:
         path.unlink()
         error.where = ""  # a name of this run's own, which says nothing

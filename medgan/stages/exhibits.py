@@ -79,7 +79,12 @@ class _Drawer:
 
     def __call__(self, original: Case, translated: Case, *, note: str, worst: bool) -> BeforeAfter:
         with about_case(self._materials.manifest, original):
-            source = read_case_image(self._materials.manifest, original, max_megapixels=self._cap)
+            source = read_case_image(
+                self._materials.manifest,
+                original,
+                max_megapixels=self._cap,
+                fill_not_finite=self._study.preparation.fill_not_finite,
+            )
             prepared = prepare(source, self._study.preparation)
             label = self._label(original, source)
         index = _slice(source, label)
@@ -118,7 +123,7 @@ class _Drawer:
         except ManifestError:
             return None  # a case without a true image
         with about(pair.case.where, pair.files):
-            image = read_true(pair, max_megapixels=self._cap)
+            image = read_true(pair, self._study.preparation)
             return image, prepare(image, self._study.preparation).trace.window
 
 

@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from medgan.manifests.manifest import Case, Manifest
 from medgan.manifests.table import replace_text
 
 FILE = "left_out.csv"
+_MOST_NAMED = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,21 @@ def without(manifest: Manifest, left_out: Iterable[LeftOut]) -> Manifest:
     """The manifest of the cases that remain."""
     gone = {one.case_id for one in left_out}
     return replace(manifest, cases=tuple(case for case in manifest if case.case_id not in gone))
+
+
+@contextmanager
+def naming_left_out(left_out: Sequence[LeftOut]) -> Iterator[None]:
+    """Let an error that ends a study that keeps going name what it went on without: often its cause."""
+    try:
+        yield
+    except MedganError as error:
+        if left_out:
+            named = ", ".join(f"{one.where} [{one.code}]" for one in left_out[:_MOST_NAMED])
+            more = f" and {len(left_out) - _MOST_NAMED} more" if len(left_out) > _MOST_NAMED else ""
+            said = f"left out before: {named}{more}"
+            error.remedy = f"{error.remedy}; {said}" if error.remedy else said
+            error.args = (str(error),)
+        raise
 
 
 def write_left_out(left_out: Iterable[LeftOut], path: Path) -> None:

@@ -125,8 +125,8 @@ def compare_pair(
     percentiles for the true one, so that data_range is 1. The mask is the true image's field of view or foreground.
     """
     with about(pair.case.where, pair.files):
-        translated = read_image(pair.translated, max_megapixels=preparation.max_megapixels)
-        reference = read_true(pair, max_megapixels=preparation.max_megapixels)
+        translated = read_image(pair.translated, max_megapixels=preparation.max_megapixels, guard=True)
+        reference = read_true(pair, preparation)
         prepared = prepare(reference, preparation)
     field = restore_label(prepared.field.astype(np.uint8), prepared.trace).astype(bool)
     reference, field = same_grid(reference, field, like=translated, where=f"case {pair.case.case_id}")
@@ -137,9 +137,16 @@ def compare_pair(
         yield name, _score(name, *pixels, mask=field)
 
 
-def read_true(pair: Pair, *, max_megapixels: float) -> Image:
+def read_true(pair: Pair, preparation: Preparation) -> Image:
     """The true image of a pair."""
-    return read_image(pair.reference, max_megapixels=max_megapixels, volume=pair.volume, series=pair.series)
+    return read_image(
+        pair.reference,
+        max_megapixels=preparation.max_megapixels,
+        volume=pair.volume,
+        series=pair.series,
+        guard=True,
+        fill_not_finite=preparation.fill_not_finite,
+    )
 
 
 def same_grid(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +16,16 @@ from medgan.manifests.manifest import Case, Manifest, parse_manifest, read_manif
 from medgan.manifests.split import Folds, given_folds, make_folds, write_folds
 from medgan.manifests.table import replace_text
 from medgan.samples.store import PreparedCase, PreparedStore
+from medgan.settings.cores import usable_cores
 from medgan.settings.study import Study
 from medgan.stages.arguments import JobArguments
+from medgan.stages.check_notes import kind_of_note
 from medgan.stages.choices import wrong_choices
 from medgan.stages.hidden import hidden_findings
 from medgan.stages.left_out import FILE as LEFT_OUT
-from medgan.stages.left_out import LeftOut, blamed, left_out_by, without, write_left_out
+from medgan.stages.left_out import LeftOut, blamed, left_out_by, naming_left_out, without, write_left_out
 from medgan.stages.needs import domains_of, needs_of, no_data_root, used_domains
+from medgan.stages.prepare_twins import prepared_twins
 from medgan.stages.progress import Progress
 from medgan.stages.scoring import class_label
 from medgan.stages.workspace import KEPT, Workspace
@@ -45,13 +49,15 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
         raise no_data_root(study)
     manifest, left_out = _sound_rows(study)
     prepared = _prepared(study, manifest, left_out, progress)
-    if left_out:
-        manifest = _remaining(study, manifest, left_out)
-    folds = study_folds(study, manifest)
+    with naming_left_out(left_out):
+        if study.keep_going:
+            manifest = _remaining(study, manifest, left_out)
+        folds = study_folds(study, manifest)
+        remain = {case.case_id for case in manifest}
+        prepared = [one for one in prepared if one.case.case_id in remain]
+        allowed = _refuse_twins(study, prepared)
     splits = folder / "splits.csv"
     write_folds(folds, splits)
-    remain = {case.case_id for case in manifest}
-    prepared = [one for one in prepared if one.case.case_id in remain]
     cases = [one.case for one in prepared]
     summary = {
         "manifest": manifest.digest,
@@ -63,6 +69,9 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
         # Another image or mask under the same name is another result, and makes all that was made from it stale.
         "contents": hashlib.sha256("".join(case.key for case in prepared).encode()).hexdigest(),
         "losses": _losses([loss for case in prepared for loss in case.trace.losses]),
+        "notes": Counter(sorted(kind_of_note(note) for one in prepared for note in one.trace.notes)),
+        "filled_voxels": {one.case.case_id: one.trace.filled for one in prepared if one.trace.filled},
+        "duplicates_allowed": allowed,
     }
     replace_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     written = [splits, folder / "summary.json"]
@@ -157,11 +166,25 @@ def _prepared(study: Study, manifest: Manifest, left_out: list[LeftOut], progres
     prepared = store.add_all(
         cases,
         manifest,
-        workers=study.threads,
+        workers=study.preparing_threads or usable_cores(),
         report=lambda done: progress(done, total, doing="preparing cases"),
         on_error=leave_out if study.keep_going else None,
     )
     return [one for one in prepared if _labels_known(study, one, leave_out if study.keep_going else None)]
+
+
+def _refuse_twins(study: Study, prepared: list[PreparedCase]) -> list[list[str]]:
+    """Refuse the same image under two subjects, in whatever file; the pairs of cases that the study lets pass.
+
+    Raises:
+        ManifestError: M024 or M054.
+    """
+    allowed = []
+    for first, second, findings in prepared_twins(prepared, allowed=study.allow_duplicates):
+        refuse_errors(hidden_findings(study, findings))
+        if any(finding.code == "M024" for finding in findings):
+            allowed.append([first, second])
+    return allowed
 
 
 def _labels_known(study: Study, one: PreparedCase, leave_out: Callable[[Case, MedganError], None] | None) -> bool:

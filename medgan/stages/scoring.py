@@ -81,7 +81,13 @@ def score_manifest(
     cases = progress.over(manifest.cases, doing=doing) if progress else manifest.cases
     for case in cases:
         with about_case(manifest, case):
-            image = read_case_image(manifest, case, max_megapixels=model.preparation.max_megapixels)
+            image = read_case_image(
+                manifest,
+                case,
+                max_megapixels=model.preparation.max_megapixels,
+                guard=True,
+                fill_not_finite=model.preparation.fill_not_finite,
+            )
             prepared = prepare(image, model.preparation)
             if model.task.label == "mask":
                 scores = _segmentation(model, prepared, image, manifest, case)
@@ -147,7 +153,8 @@ def _segmentation(
     if mask_path is None:
         raise AssertionError("cases without a mask are left out before")
     reference = class_label(
-        read_label(mask_path, like=image, max_megapixels=model.preparation.max_megapixels), model.task.mask_values
+        read_label(mask_path, like=image, max_megapixels=model.preparation.max_megapixels, guard=True),
+        model.task.mask_values,
     )
     predicted = restore_label(predict_label(model, prepared), prepared.trace)
     for index in range(1, model.task.classes):

@@ -2,18 +2,12 @@
 
 import hashlib
 import re
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from medgan.imaging.case_images import read_case_image, read_case_label
-from medgan.imaging.container import kind_of
-from medgan.imaging.photograph_mask import own_orientation
+from medgan.imaging.case_images import read_case_image
 from medgan.imaging.write import write_image
-from medgan.imaging.write_photograph import write_label_png
 from medgan.manifests.file_checks import files_of
 from medgan.manifests.manifest import Case, Manifest, write_manifest
 from medgan.samples.naming import about_case
@@ -22,6 +16,7 @@ from medgan.stages.arguments import JobArguments
 from medgan.stages.materials import open_materials
 from medgan.stages.progress import Progress
 from medgan.stages.trained import TrainedTranslator, open_run
+from medgan.stages.translate_masks import copy_mask, suffix_of
 from medgan.stages.workspace import Workspace, train_job
 from medgan.training.device import set_threads
 from medgan.transforms.prepare import prepare
@@ -43,7 +38,7 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
         subjects |= materials.folds.train(fold)
     cases = materials.cases([study.direction.source], subjects)
     translated = translate_manifest(trained, materials.manifest, folder, cases=cases, go_on=True, progress=progress)
-    masks = [path for case in translated if (path := translated.mask_path(case)) is not None]
+    masks = [file for case in translated if (path := translated.mask_path(case)) is not None for file in files_of(path)]
     images = [file for case in translated for file in files_of(translated.image_path(case))]
     return [folder / "manifest.csv", folder / "manifest.json", *images, *masks]
 
@@ -83,9 +78,11 @@ def _translate_case(trained: TrainedTranslator, manifest: Manifest, case: Case, 
     source_path = manifest.image_path(case)
     name, cap = safe_name(case.case_id), trained.preparation.max_megapixels
     with about_case(manifest, case):
-        image = Path("images") / (name + _suffix(source_path))
+        image = Path("images") / (name + suffix_of(source_path))
         if not (go_on and (folder / image).exists()):
-            source = read_case_image(manifest, case, max_megapixels=cap)
+            source = read_case_image(
+                manifest, case, max_megapixels=cap, guard=True, fill_not_finite=trained.preparation.fill_not_finite
+            )
             prepared = prepare(source, trained.preparation)
             result = trained.restored(trained.translate_array(prepared.pixels), prepared, source)
             (folder / image).parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +90,7 @@ def _translate_case(trained: TrainedTranslator, manifest: Manifest, case: Case, 
     mask = None
     if case.mask is not None:
         with about_case(manifest, case):
-            mask = _copy_mask(manifest, case, folder / "masks" / name, cap=cap).relative_to(folder)
+            mask = copy_mask(manifest, case, folder / "masks" / name, cap=cap).relative_to(folder)
     return replace(
         case,
         domain=trained.target,
@@ -103,24 +100,6 @@ def _translate_case(trained: TrainedTranslator, manifest: Manifest, case: Case, 
         mask=None if mask is None else str(mask),
         extra=_free_columns(manifest, case) | {"translated_from": case.domain},
     )
-
-
-def _copy_mask(manifest: Manifest, case: Case, place: Path, *, cap: float) -> Path:
-    """Copy a case's mask; one that was drawn on a photograph as stored is written upright, as the image is."""
-    path = manifest.root / str(case.mask)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    if kind_of(manifest.image_path(case)) in _PICTURES and (own_orientation(manifest.image_path(case)) or 1) > 1:
-        image = read_case_image(manifest, case, max_megapixels=cap)
-        label = read_case_label(manifest, case, like=image, max_megapixels=cap)
-        place = place.with_name(place.name + ".png")
-        write_label_png(np.asarray(label), place)
-        return place
-    place = place.with_name(place.name + _suffix(path))
-    if path.is_dir():
-        shutil.copytree(path, place, dirs_exist_ok=True)
-    else:
-        shutil.copyfile(path, place)
-    return place
 
 
 def _free_columns(manifest: Manifest, case: Case) -> dict[str, str]:
@@ -136,24 +115,3 @@ def safe_name(case_id: str) -> str:
     """A file name for a case: its id where that is harmless, else a digest of it."""
     harmless = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}", case_id)
     return case_id if harmless else "case-" + hashlib.sha256(case_id.encode()).hexdigest()[:16]
-
-
-def _suffix(path: Path) -> str:
-    """The usual ending of a file's kind, its own where that is one of them: more of a name may tell whose it is."""
-    kind = kind_of(path)
-    usual = _SUFFIXES[kind]
-    own = next((suffix for suffix in usual if path.name.lower().endswith(suffix)), None)
-    if own is not None or kind != "nifti":
-        return own or usual[0]
-    with path.open("rb") as file:
-        return ".nii.gz" if file.read(2) == b"\x1f\x8b" else ".nii"
-
-
-_PICTURES = ("png", "jpeg", "tiff")
-_SUFFIXES = {
-    "dicom": ("",),
-    "nifti": (".nii.gz", ".nii"),
-    "png": (".png",),
-    "jpeg": (".jpg", ".jpeg"),
-    "tiff": (".tif", ".tiff"),
-}

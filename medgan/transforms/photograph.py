@@ -12,7 +12,7 @@ from medgan.imaging.intensity import Window
 from medgan.settings.preparation import Preparation
 from medgan.transforms.black_corners import find_lit_field
 from medgan.transforms.field_of_view import find_field, square_box
-from medgan.transforms.trace import Box, Prepared, Trace
+from medgan.transforms.trace import Box, Prepared, Trace, notes_of
 
 Floats = npt.NDArray[np.float32]
 
@@ -46,6 +46,7 @@ def prepare_photograph(image: Image, preparation: Preparation, *, label: Pixels 
         crop=box,
         resampled=shape != box[2:],
         losses=_losses(box, shape, step),
+        notes=notes_of(image),
     )
     return Prepared(
         _prepared_pixels(image.pixels, trace, prepared_field if fundus else None, step=step),

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medgan.imaging.geometry import Affine, Geometry
-from medgan.imaging.image import Pixels
+from medgan.imaging.image import Image, Pixels
 from medgan.imaging.intensity import Window
 
 Rows = tuple[tuple[float, ...], ...]
@@ -30,7 +30,9 @@ class Trace:
         prepared_affine: Volumes: the same of the prepared grid.
         resampled: Whether values were interpolated; a flip or a crop is no resampling.
         clipped_share: Share of the field's values that lay outside the window, in [0, 1].
+        filled: How many voxels of the source were not finite and were given a value before all else.
         losses: What cannot be undone, in words.
+        notes: What reading did beside decoding.
     """
 
     preset: str
@@ -42,7 +44,9 @@ class Trace:
     prepared_affine: Rows | None = None
     resampled: bool = False
     clipped_share: float = 0.0
+    filled: int = 0
     losses: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def source_geometry(self) -> Geometry | None:
@@ -80,6 +84,11 @@ class Prepared:
     label: Pixels | None
     field: npt.NDArray[np.bool_]
     trace: Trace
+
+
+def notes_of(image: Image) -> tuple[str, ...]:
+    """What reading noted; of a chosen volume only its number, since what tells it apart is quoted from the header."""
+    return tuple(note.split(" (")[0] if note.startswith("volume ") else note for note in image.stored.notes)
 
 
 def rows_of(affine: Affine) -> Rows:

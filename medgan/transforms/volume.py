@@ -14,7 +14,7 @@ from medgan.imaging.quantize import round_to
 from medgan.settings.preparation import Preparation
 from medgan.transforms.foreground import find_foreground
 from medgan.transforms.resample import Shape, grid_of_spacing, resample, resample_labels
-from medgan.transforms.trace import Prepared, Trace, rows_of
+from medgan.transforms.trace import Prepared, Trace, notes_of, rows_of
 
 Floats = npt.NDArray[np.float32]
 
@@ -42,7 +42,8 @@ def prepare_volume(image: Image, preparation: Preparation, *, label: Pixels | No
     _refuse_colour(image)
     values, geometry = reorient(image.pixels, source, axis_codes=AXIS_CODES)
     turned = None if label is None else reorient(label[None], source, axis_codes=AXIS_CODES)[0][0]
-    losses: list[str] = []
+    filled = image.stored.filled
+    losses = [f"not finite, filled: {filled} voxels"] if filled else []
     wanted = _wanted_grid(geometry, _spatial(values), preparation.spacing_mm)
     if wanted is not None:
         values = resample(values, geometry, to=wanted[0], shape=wanted[1])
@@ -63,7 +64,9 @@ def prepare_volume(image: Image, preparation: Preparation, *, label: Pixels | No
         prepared_affine=rows_of(geometry.affine),
         resampled=wanted is not None,
         clipped_share=clipped,
+        filled=filled,
         losses=tuple(losses),
+        notes=notes_of(image),
     )
     return Prepared(window.to_unit(values), turned, field, trace)
 

@@ -9,6 +9,7 @@ from typing import Any
 from medgan.errors import MedganError
 from medgan.manifests.file_checks import files_of
 from medgan.manifests.manifest import parse_manifest
+from medgan.settings.cores import usable_cores
 from medgan.settings.study import IDENTITY, Arm, Study, Task, TranslatorPlan
 from medgan.stages.arguments import JobArguments
 from medgan.stages.materials import used_translators
@@ -62,7 +63,7 @@ def plan_study(study: Study) -> tuple[Job, ...]:
             "files": _fingerprint(study),
             "allow_duplicates": study.allow_duplicates,
         },
-        threads=study.threads,
+        threads=study.preparing_threads or usable_cores(),
     )
     jobs = [prepare]
     for fold in study.folds_to_run:
@@ -75,7 +76,8 @@ def plan_study(study: Study) -> tuple[Job, ...]:
             arguments=JobArguments(),
             needs=tuple(job.id for job in jobs),
             settings=study.model_dump(
-                mode="json", exclude={"manifest", "output", "data_root", "threads", "device", "keep_going"}
+                mode="json",
+                exclude={"manifest", "output", "data_root", "threads", "preparing_threads", "device", "keep_going"},
             ),
         )
     )

@@ -58,6 +58,17 @@ def test_text_in_a_corner_is_found(rng, longer, size):
             assert "text" in burned_in_text(as_image(drawn, quality=quality)), (text, quality)
 
 
+@pytest.mark.parametrize("longer", [512, 1024])
+def test_a_picture_decoded_at_half_its_size_hides_small_text(rng, tmp_path, longer):
+    """Why a picture is looked at in full before it is prepared: letters of seven pixels are no longer letters."""
+    plain = retina(rng, longer)
+    for corner, (text, ink) in enumerate(zip(TEXTS, INKS, strict=True)):
+        path = tmp_path / f"{corner}.jpg"
+        write_on(plain, text, 10, ink, corner=corner).save(path, quality=75)
+        assert burned_in_text(read_image(path))
+        assert not burned_in_text(read_image(path, at_least_px=longer // 2))
+
+
 def test_dark_text_on_white_ground_grey_and_sixteen_bit_pictures(rng):
     white = retina(rng, 640, ground=250)
     assert burned_in_text(as_image(white)) == ""

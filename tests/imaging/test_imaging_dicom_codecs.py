@@ -109,3 +109,12 @@ def test_compressed_words_with_shifted_bits_are_refused(make_dicom_series, smoot
 def test_shifted_bits_that_are_not_compressed(make_dicom_series, smooth):
     folder = make_dicom_series(smooth << 4, HighBit=15)
     np.testing.assert_array_equal(read_image(folder).pixels[0], smooth.astype(int) - 1024)
+
+
+def test_the_extra_brings_what_its_jpeg_2000_plugin_needs():
+    """pydicom asks for pylibjpeg itself; without it pylibjpeg-openjpeg is not used."""
+    from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.uid import HTJ2KLossless, JPEG2000Lossless
+
+    for syntax in (JPEG2000Lossless, HTJ2KLossless):
+        assert "pylibjpeg" in get_decoder(syntax).available_plugins

@@ -344,6 +344,7 @@ def test_values_beyond_the_stored_bits_take_those_that_are_allocated(twelve_bits
     assert {(item.BitsStored, item.RescaleIntercept) for item in read(tmp_path / "out")} == {(16, -1024)}
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(-(2**20), 2**20), min_size=1, max_size=8).filter(lambda v: max(v) - min(v) < 2**16),
     st.sampled_from(["HU", "a.u."]),

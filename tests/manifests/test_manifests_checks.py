@@ -1,3 +1,5 @@
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,8 +76,14 @@ def test_missing_file_names_row_and_column(root: Path, make: Make) -> None:
 
 
 @pytest.mark.parametrize("written", ["scans\\Á.png", "Scans/á.PNG", "scans/A\u0301.png"])
-def test_a_path_of_another_system_is_named_as_it_is_here(root: Path, make: Make, written: str) -> None:
+def test_a_path_of_another_system_is_named_as_it_is_here(
+    root: Path, make: Make, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make("x", image="scans/Á.png")
+    found = only(check_files(study(root, Case(case_id="y", subject_id="s", domain="a", image=written))), "M040")
+    assert "Á" not in found.remedy
+    assert "--show-paths names it" in found.remedy
+    monkeypatch.setenv("MEDGAN_SHOW_PATHS", "1")
     found = only(check_files(study(root, Case(case_id="y", subject_id="s", domain="a", image=written))), "M040")
     assert found.remedy == "write scans/Á.png"
 
@@ -264,3 +272,48 @@ def test_error_becomes_a_finding() -> None:
     found = finding_of(error)
     assert str(found) == "error [G003] case x: shapes differ; got (1,); expected (2,); resample"
     assert found.severity == "error"
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("../Secretname.png", r"a path with \.\."),
+        ("/home/Secretname.png", "an absolute path"),
+        ("C:\\Secretname.png", "an absolute path"),
+        ("\\\\server\\Secretname.png", "an absolute path"),
+        ("Secretname\0.png", "a path with a NUL"),
+    ],
+)
+def test_a_path_that_leads_out_is_described_and_not_told(
+    root: Path, written: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = Case(case_id="x", subject_id="s", domain="a", image=written)
+    found = only(check_files(study(root, case)), "M006")
+    assert re.search(told, found.message)
+    assert "Secretname" not in str(found)
+    monkeypatch.setenv("MEDGAN_SHOW_PATHS", "1")
+    assert "Secretname" in str(only(check_files(study(root, case)), "M006"))
+
+
+def test_twins_are_named_by_their_rows_alone(root: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = make("x", image="Secretname.png"), make("y", image="Othername.png", subject_id="other")
+    (root / two.image).write_bytes((root / one.image).read_bytes())
+    found = only(check_files(study(root, one, two)), "M024")
+    assert "name" not in found.message.replace("under two subjects", "")
+    monkeypatch.setenv("MEDGAN_SHOW_PATHS", "1")
+    assert "Secretname.png and Othername.png" in only(check_files(study(root, one, two)), "M024").message
+
+
+def test_a_named_pipe_is_called_one(root: Path, make: Make) -> None:
+    os.mkfifo(root / "pipe.png")
+    found = only(check_files(study(root, Case(case_id="x", subject_id="s", domain="a", image="pipe.png"))), "M059")
+    assert "a named pipe" in found.message
+
+
+def test_pairs_are_compared_with_their_voxels(root: Path) -> None:
+    for name, voxels in (("a", b"one"), ("b", b"two"), ("c", b"one")):
+        (root / f"{name}.hdr").write_bytes(b"the same header")
+        (root / f"{name}.IMG").write_bytes(voxels)
+    a, b, c = (Case(case_id=n, subject_id=n, domain="a", image=f"{n}.hdr") for n in "abc")
+    assert check_files(study(root, a, b)) == []
+    only(check_files(study(root, a, c)), "M024")

@@ -12,6 +12,7 @@ from PIL import Image
 from medgan.errors import MedganError, ReadError, StoreError, WriteError
 from medgan.manifests.manifest import Case, Manifest
 from medgan.samples import store as store_module
+from medgan.samples.fill import prepare_into
 from medgan.samples.footprint import predicted_bytes
 from medgan.samples.prepared import save_prepared, sweep
 from medgan.samples.store import PreparedStore
@@ -60,7 +61,7 @@ def test_a_case_is_prepared_once_and_found_again(store, manifest, monkeypatch):
     assert first.label_values == (0, 255) == tuple(np.unique(first.label))
     assert first.slices == 1
     assert len(first.field_shares) == 1
-    monkeypatch.setattr(store_module, "prepare", None)
+    monkeypatch.setattr(store_module, "fill", None)
     again = store.add(manifest.cases[1], manifest)
     assert again == first
     np.testing.assert_array_equal(again.pixels, first.pixels)
@@ -149,8 +150,9 @@ def test_a_crash_in_mid_write_leaves_nothing_that_is_taken_for_whole(store, mani
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Path, "rename", crash)
+    case = manifest.cases[1]
     with pytest.raises(KeyboardInterrupt):
-        store.add(manifest.cases[1], manifest)
+        prepare_into(manifest, case, PHOTOGRAPH, store.folder_of(store.key_of(case, manifest)))
     monkeypatch.undo()
     assert [path for path in store.root.glob("*/*") if path.name != "x"] == []
     assert store.add(manifest.cases[1], manifest).label is not None
@@ -226,8 +228,9 @@ def test_a_full_disk_in_mid_write_is_an_error_with_a_remedy(store, manifest, mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "save", full)
+    case = manifest.cases[1]
     with pytest.raises(WriteError, match=r"W093.*No space left on device.*free some space"):
-        store.add(manifest.cases[1], manifest)
+        prepare_into(manifest, case, PHOTOGRAPH, store.folder_of(store.key_of(case, manifest)))
 
 
 def stored_bytes(case):

@@ -158,8 +158,8 @@ def test_grey_and_colour_in_one_domain(folder):
     grey.save(pictures[2])
     (found,) = [one for one in check_study(read(folder)) if one.code != FEW]
     assert (found.code, found.severity) == ("M055", "error")
-    assert "1 grey photograph such as clinical/L0002" in found.message
-    assert "5 RGB photographs such as clinical/L0000" in found.message
+    assert "1 grey photograph such as case L0002" in found.message
+    assert "5 RGB photographs such as case L0000" in found.message
 
 
 def test_the_same_pixels_in_another_file_under_another_subject(folder):
@@ -304,3 +304,10 @@ class TestChoices:
 def test_a_table_without_a_row_that_can_be_used_is_explained(folder):
     edit_rows(folder, lambda lines: [lines[0], lines[1].replace("dermoscopy/", "../", 1)])
     assert "M006" in codes(read(folder))
+
+
+def test_an_empty_mask_is_told_once(folder):
+    mask = next((folder / "phantoms" / "masks").glob("*_clinical.png"))
+    mask.write_bytes(b"")
+    found = [one for one in check_study(read(folder)) if one.code != FEW]
+    assert [one.code for one in found] == ["M042"], [str(one) for one in found]

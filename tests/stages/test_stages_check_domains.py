@@ -185,3 +185,18 @@ def test_real_pairs_are_not_called_shifted(tmp_path):
     told = compare_domains(read_study(write_settings(tmp_path, settings)), sample=3)
     assert told.pairs_line.startswith("0 of 3 pairs shifted")
     assert np.max([np.abs(pair.shift.voxels) for pair in told.pairs]) < 0.5
+
+
+def test_a_picture_that_cannot_be_read_is_named_by_its_case(tmp_path):
+    path = lesion_study(tmp_path)
+    study = read_study(path)
+    spoilt = sorted((study.data_root / "clinical").glob("*.png"))
+    for number, picture in enumerate(spoilt[:3]):
+        raw = picture.read_bytes()
+        picture.write_bytes((b"", raw[:60], b"no picture")[number])
+    found = [one for one in compare_domains(study).findings if one.code.startswith("R")]
+    assert len(found) == 3
+    for one in found:
+        assert one.where.startswith("row ")
+        assert not [name.name for name in spoilt if name.name in str(one)]
+        assert str(study.data_root) not in str(one)

@@ -491,3 +491,13 @@ def test_command_prints_no_identifier_and_fails_where_images_wait(series: Path, 
     assert done.exit_code == 1
     assert "W030" in done.output
     assert not [word for word in SEEDED if word.lower() in done.output.lower()]
+
+
+def test_no_picture_is_decoded_in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that crashes a decoder is one that is not exported, and not the end of the export."""
+    from medgan.imaging import photograph
+
+    (tmp_path / "in").mkdir()
+    Pillow.new("RGB", (40, 30), (90, 40, 20)).save(tmp_path / "in" / "a.png")
+    monkeypatch.setattr(photograph, "read_photograph", None)
+    assert deidentify(tmp_path / "in", tmp_path / "out").files == {"png": 1}

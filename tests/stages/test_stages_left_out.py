@@ -72,8 +72,21 @@ def test_what_is_the_whole_study_s_fault_still_stops_it(tmp_path):
     study = read_study(path)
     for case in read_manifest(study.manifest, root=study.data_root).of_domain("flair").cases[:2]:
         (study.data_root / case.image).write_bytes(b"")
-    with pytest.raises(MedganError, match="M022"):  # four subjects are too few
+    with pytest.raises(
+        MedganError, match=r"M022.*left out before: row \d+ \(case [^)]+\) \[M042\], row \d+ .*\[M042\]"
+    ):  # too few
         prepare(study, tmp_path / "job")
+
+
+def test_it_stops_it_too_where_no_case_is_left_out(tmp_path):
+    path = lesion_study(tmp_path, keep_going=True)
+    table = read_study(path).manifest
+    rows = table.read_text().splitlines()
+    again = next(row for row in rows if ",clinical," in row).replace("_clinical", "_again", 1)
+    table.write_text("\n".join([*rows, again]) + "\n")
+    with pytest.raises(MedganError, match="M043") as caught:
+        prepare(read_study(path), tmp_path / "job")
+    assert "left out" not in str(caught.value)
 
 
 def test_the_command_ends_with_a_status_that_is_not_zero(tmp_path):
