@@ -10,7 +10,7 @@ import pytest
 
 from medgan.errors import WriteError
 from medgan.reports import page
-from medgan.reports.content import BeforeAfter, ClassCounts, CurveSet, Fact, Preview, ReportContent
+from medgan.reports.content import AlarmMark, BeforeAfter, ClassCounts, CurveSet, Fact, Preview, ReportContent
 from medgan.reports.page import render, write_report
 
 MINUS = "\N{MINUS SIGN}"
@@ -121,7 +121,11 @@ def test_all_text_is_escaped(content: ReportContent) -> None:
         audit=tuple(replace(row, name=HOSTILE, reason=HOSTILE) for row in content.audit),
         curves=(
             CurveSet(
-                name=HOSTILE, steps=[1, 2], series={HOSTILE: [1, 2]}, alarms=(HOSTILE,), previews=(Preview(1, picture),)
+                name=HOSTILE,
+                steps=[1, 2],
+                series={HOSTILE: [1, 2]},
+                alarms=(AlarmMark(1, HOSTILE, HOSTILE),),
+                previews=(Preview(1, picture),),
             ),
         ),
         provenance=replace(content.provenance, command=HOSTILE, settings=(Fact(HOSTILE, HOSTILE),)),
