@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from medgan.errors import TrainingError
-from medgan.reports.failed_run import draw_losses
 from medgan.stages.losses import curve_set
 from medgan.training.log import read_log
 
@@ -24,10 +23,8 @@ def losses_drawn(folder: Path, name: str) -> Iterator[None]:
     try:
         yield
     except TrainingError as error:
-        curves = curve_set(name, read_log(folder))
-        if curves is None:
+        if not _draw(folder, name):
             raise
-        draw_losses(curves, folder / FILE)
         raise TrainingError(
             error.code,
             error.what,
@@ -36,3 +33,17 @@ def losses_drawn(folder: Path, name: str) -> Iterator[None]:
             expected=error.expected,
             remedy="; ".join(part for part in (error.remedy, f"{FILE} there shows the losses up to then") if part),
         ) from error
+
+
+def _draw(folder: Path, name: str) -> bool:
+    """Whether there was something to draw and a disk to take it."""
+    from medgan.reports.failed_run import draw_losses
+
+    curves = curve_set(name, read_log(folder))
+    if curves is None:
+        return False
+    try:
+        draw_losses(curves, folder / FILE)
+    except OSError:
+        return False  # the error that ended the run is the one to tell
+    return True

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 from medgan.reports.runs import RunRow
 from medgan.settings.study import Study
@@ -17,7 +18,7 @@ def runs_of(study: Study) -> Iterator[RunRow]:
     """A row for every translator and downstream model that was trained; those that learn nothing have none."""
     for job in _jobs(study):
         folder = study.output / job
-        record = read_record(folder / "weights.json")
+        record: dict[str, Any] = read_record(folder / "weights.json")
         last = find_checkpoint(folder)
         total = int(last.name.removeprefix("step_")) if last else int(record["step"])
         if not total:

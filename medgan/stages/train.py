@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 import torch
 from pydantic import ValidationError
@@ -22,11 +23,13 @@ from medgan.stages.failure import losses_drawn
 from medgan.stages.materials import Materials, open_materials
 from medgan.stages.progress import Progress
 from medgan.stages.selection import export_chosen, hold_out, require_both
-from medgan.stages.validation import PairedScore, UnpairedScore
 from medgan.training.alarms.alarm import Alarm
 from medgan.training.identity import Identity
 from medgan.training.loop import train
 from medgan.training.translator import SampleShape, Translator
+
+if TYPE_CHECKING:
+    from medgan.stages.validation import PairedScore, UnpairedScore
 
 
 def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress) -> list[Path]:
@@ -161,7 +164,7 @@ def told(alarm: Alarm) -> str:
 
 def _held_out(
     plan: TranslatorPlan, source: Sequence[PreparedCase], target: Sequence[PreparedCase], *, neighbours: int, seed: int
-) -> tuple[Sequence[PreparedCase], Sequence[PreparedCase], PairedScore | UnpairedScore | None]:
+) -> tuple[Sequence[PreparedCase], Sequence[PreparedCase], "PairedScore | UnpairedScore | None"]:
     """Cases of either domain to train on, and the score on those held out where the best checkpoint is taken."""
     if not plan.selection.holds_out:
         return source, target, None
@@ -170,6 +173,9 @@ def _held_out(
     sides = [[case for case in part if case in side] for part in (train, held) for side in (source, target)]
     for side, domain in zip((0, 1), ("source", "target"), strict=True):
         require_both(sides[side], sides[2 + side], what=f"translator {plan.name}, {domain}")
+    # Its metrics need scikit-image, which a machine that only trains may lack.
+    from medgan.stages.validation import PairedScore, UnpairedScore
+
     needs_pairs = discover.load("medgan.methods", plan.method).method.needs_pairs
     score = (PairedScore if needs_pairs else UnpairedScore)(sides[2], sides[3], neighbours=neighbours)
     return sides[0], sides[1], score

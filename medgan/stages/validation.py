@@ -75,7 +75,7 @@ class PairedScore:
                 np.clip(target.pixels + 1.0, 0, 2),
                 np.clip(fake + 1.0, 0, 2),
                 data_range=2.0,
-                mask=(target.pixels > _BACKGROUND).any(axis=0),
+                mask=np.asarray((target.pixels > _BACKGROUND).any(axis=0)),
                 channel_axis=0,
             )
             if np.isfinite(value):

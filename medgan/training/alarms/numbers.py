@@ -109,7 +109,7 @@ def look_at(
     """
     _follow(trend, losses, gradient_norm)
     yield from _divergence(trend, step, group)
-    yield from _vanishing(trend, step, group)
+    yield from _vanishing(trend, step, group, gradient_norm)
     if group.startswith("discriminator"):
         for name, value in losses.items():
             trend.parts.setdefault(name, Average()).follow(abs(value))
@@ -142,13 +142,15 @@ def _divergence(trend: Trend, step: int, group: str) -> Iterator[Alarm]:
         yield alarm._replace(fatal=True, since=since or step - trend.loss.seen)
 
 
-def _vanishing(trend: Trend, step: int, group: str) -> Iterator[Alarm]:
-    norm = trend.gradient.value
-    tiny = norm < VANISHED_SHARE * trend.highest and _share(trend) < VANISHED_SHARE * trend.highest_share
-    present = (tiny or norm < VANISHED_NORM) and trend.loss.value > VANISHED_LOSS
+def _vanishing(trend: Trend, step: int, group: str, norm: float) -> Iterator[Alarm]:
+    # The norm of this turn: an average would remember a first, huge gradient for hundreds of turns.
+    level = trend.loss.value
+    share = norm / level if level else 0.0
+    tiny = norm < VANISHED_SHARE * trend.highest and share < VANISHED_SHARE * trend.highest_share
+    present = (tiny or norm < VANISHED_NORM) and level > VANISHED_LOSS
     told = (
-        f"{group}: mean gradient norm {norm:.2g} for {VANISHED_TURNS} turns, {trend.highest:.2g} at its highest, "
-        f"at a mean loss of {trend.loss.value:.3g}"
+        f"{group}: gradient norm {norm:.2g}, next to nothing for {VANISHED_TURNS} turns, was {trend.highest:.2g} on "
+        f"average at its highest; the mean loss is {level:.3g}"
     )
     yield from _ring(trend, "vanishing gradient", step, told, present=present, after=VANISHED_TURNS)
 

@@ -89,8 +89,8 @@ def translations(pictures: Mapping[str, Tensor], *, real: Mapping[str, Tensor], 
         if fake is None or sides[0] is None or sides[1] is None:
             continue
         if len(fake) > 1 and fake.shape[1:] == sides[0].shape[1:] == sides[1].shape[1:]:
-            images = [image.detach().float() for image in (fake, sides[0], sides[1])]
-            yield Translation(name, *images, paired and len(fake) == len(sides[1]))
+            shown, before, wanted = (image.detach().float() for image in (fake, sides[0], sides[1]))
+            yield Translation(name, shown, before, wanted, paired and len(fake) == len(sides[1]))
 
 
 def findings(one: Translation) -> Iterator[Finding]:
