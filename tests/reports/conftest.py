@@ -25,6 +25,7 @@ from medgan.reports.content import (
     Provenance,
     QualityShift,
     ReportContent,
+    RunRow,
     ScoreRow,
     SimilarityRow,
 )
@@ -251,6 +252,27 @@ def curves() -> CurveSet:
     )
 
 
+def runs() -> tuple[RunRow, ...]:
+    where = "fold1/seed0"
+    return (
+        RunRow(
+            name=f"{where}/train/cyclegan",
+            checkpoint="best",
+            step=3500,
+            total_steps=4000,
+            score=-0.08412,
+            scored_by="minus the sliced Wasserstein distance of 7 px patches to real target images",
+            alarms=(
+                AlarmMark(1800, "saturation", "discriminator a: mean loss 0.004, under 0.01 for 500 turns"),
+                AlarmMark(
+                    3000, "checkerboard", "fake_b: a pattern of 2 x any px stands 41.2 times over its surroundings"
+                ),
+            ),
+        ),
+        RunRow(name=f"{where}/downstream/lesion/all/target-only", checkpoint="last", step=2000, total_steps=2000),
+    )
+
+
 def similarity() -> tuple[SimilarityRow, ...]:
     row = SimilarityRow(
         translator="CycleGAN",
@@ -302,6 +324,7 @@ def build_content() -> ReportContent:
         similarity=similarity(),
         audit=audit(),
         curves=(curves(),),
+        runs=runs(),
         experiment=Experiment(
             folds=5,
             seeds=3,

@@ -127,13 +127,16 @@ def correlation(one: Tensor, other: Tensor) -> float | None:
 def distance(one: Tensor, other: Tensor, *, paired: bool) -> float:
     """How far two domains' intensities lie apart, in units of [-1, 1].
 
-    With pairs the mean absolute difference. Without, the distance of the pooled intensities (Wasserstein-1, mean over
-    channels) less what halves of either side differ by, which is what the choice of samples makes.
+    With pairs the mean absolute difference. Without, the least distance of pooled intensities (Wasserstein-1, mean over
+    channels) between a half of one side and a half of the other, less what the halves of one side differ by, which is
+    what the choice of samples makes.
     """
     if paired:
         return float((one - other).abs().mean())
-    within = [_wasserstein(side[0::2], side[1::2]) for side in (one, other)]
-    return max(_wasserstein(one, other) - max(within), 0.0)
+    halves = [(side[0::2], side[1::2]) for side in (one, other)]
+    within = [_wasserstein(*half) for half in halves]
+    between = [_wasserstein(mine, theirs) for mine in halves[0] for theirs in halves[1]]
+    return max(min(between) - max(within), 0.0)
 
 
 def _collapse(one: Translation) -> Finding:
@@ -152,7 +155,7 @@ def _inversion(one: Translation) -> Finding | None:
     if truth is not None:
         present = found < min(0.0, truth - INVERTED_FROM_TRUTH)
         return Finding("inversion", one.name, present, f"{told}, where true images have {truth:.2f}")
-    hint = "without pairs nothing tells whether the domains are negatives of each other, as fluid in T1 and FLAIR is"
+    hint = "without pairs nothing tells whether the domains are negatives of each other, as fluid in T1 and T2 is"
     return Finding("inversion", one.name, found < INVERTED, f"{told}; {hint}: look at the previews")
 
 
