@@ -264,9 +264,7 @@ def runs() -> tuple[RunRow, ...]:
             scored_by="minus the sliced Wasserstein distance of 7 px patches to real target images",
             alarms=(
                 AlarmMark(1800, "saturation", "discriminator a: mean loss 0.004, under 0.01 for 500 turns"),
-                AlarmMark(
-                    3000, "checkerboard", "fake_b: a pattern of 2 x any px stands 41.2 times over its surroundings"
-                ),
+                AlarmMark(3000, "checkerboard", "fake_b: a pattern of 2 x any px stands 41.2 times over"),
             ),
         ),
         RunRow(name=f"{where}/downstream/lesion/all/target-only", checkpoint="last", step=2000, total_steps=2000),
