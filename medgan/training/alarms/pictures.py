@@ -39,6 +39,7 @@ PATTERN_HEIGHT = 0.004
 0.001; untrained generators 0.001 to 0.006 with ``resize`` and 0.03 to 0.13 with ``transposed``."""
 
 _BACKGROUND = -0.98
+_GRID_PX = 64
 
 
 class Finding(NamedTuple):
@@ -133,9 +134,9 @@ def distance(one: Tensor, other: Tensor, *, paired: bool) -> float:
     """
     if paired:
         return float((one - other).abs().mean())
-    halves = [(side[0::2], side[1::2]) for side in (one, other)]
-    within = [_wasserstein(*half) for half in halves]
-    between = [_wasserstein(mine, theirs) for mine in halves[0] for theirs in halves[1]]
+    halves = [[_quantiles(half) for half in (side[0::2], side[1::2])] for side in (one, other)]
+    within = [_apart(*half) for half in halves]
+    between = [_apart(mine, theirs) for mine in halves[0] for theirs in halves[1]]
     return max(min(between) - max(within), 0.0)
 
 
@@ -186,12 +187,14 @@ def _period(pattern: Pattern) -> str:
     return " x ".join("any" if side == 1 else str(side) for side in pattern.period_px)
 
 
-def _wasserstein(one: Tensor, other: Tensor) -> float:
-    at = torch.linspace(0, 1, 101, device=one.device)
-    quantiles = [torch.stack([_quantiles(side[:, c], at) for c in range(side.shape[1])]) for side in (one, other)]
-    return float((quantiles[0] - quantiles[1]).abs().mean())
+def _quantiles(images: Tensor) -> Tensor:
+    """Quantiles of each channel's intensities, (C, 101), from a grid of at most 64 x 64 pixels of each image."""
+    every = [max(1, side // _GRID_PX) for side in images.shape[-2:]]
+    values = images[..., :: every[0], :: every[1]].transpose(0, 1).flatten(1).sort(dim=1).values
+    at = torch.linspace(0, values.shape[1] - 1, 101, device=images.device).long()
+    return values[:, at]
 
 
-def _quantiles(values: Tensor, at: Tensor) -> Tensor:
-    ordered = values.reshape(-1).sort().values
-    return ordered[(at * (len(ordered) - 1)).long()]
+def _apart(one: Tensor, other: Tensor) -> float:
+    """Wasserstein-1 of two distributions given by their quantiles."""
+    return float((one - other).abs().mean())
