@@ -123,7 +123,11 @@ def test_a_generator_that_gives_its_input_back_is_told(tmp_path, at_once):
     learner = cyclegan(predicts="change", learning_rate=1e-12)
     for network in (learner.g_ab, learner.g_ba):
         zero_last_layer(network)
-    train(learner, draw_unpaired, run=tmp_path, settings=settings(total_steps=6, preview_every=2))
+
+    def draw(number):
+        return {"a": shapes(2 * number, 2), "b": 0.3 * shapes(2 * number + 1, 2) + 0.6}
+
+    train(learner, draw, run=tmp_path, settings=settings(total_steps=6, preview_every=2))
     assert alarms_in(tmp_path) == [(4, "unchanged", False)] * 2
 
 
