@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from medgan import discover
 from medgan.settings.preparation import Preparation
 from medgan.settings.recipe import Recipe
+from medgan.settings.selection import Selection
 from medgan.settings.study import Arm, Direction, Study, Task, TranslatorPlan
 
 PAGE = Path(__file__).with_name("study-file.md")
@@ -19,6 +20,7 @@ BEGIN, END = "<!-- tables: begin -->\n", "<!-- tables: end -->\n"
 MEANINGS = {
     "name": "lower-case letters, digits, `-` and `_`; folders and the report use it",
     "recipe": "settings of the method or the task, see below; what is left out keeps its default",
+    "selection": "which checkpoint is used, see below and [training.md](training.md)",
     "batch_size": "samples in a step",
     "learning_rate": "rate of Adam at the start",
     "betas": "decay rates of Adam",
@@ -103,6 +105,7 @@ def _models() -> Iterator[tuple[str, type[BaseModel]]]:
     yield "An entry of `translators:`", TranslatorPlan
     yield "An entry of `tasks:`", Task
     yield "An entry of a task's `arms:`", Arm
+    yield "`selection:` of a translator or a task", Selection
     yield "A translator's `recipe:`, whatever its method", Recipe
     for name in discover.names("medgan.methods"):
         yield f"A translator's `recipe:` for `{name}`", discover.load("medgan.methods", name).method.recipe_type

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from medgan.reports.exhibits import BeforeAfter, CurveSet, Preview
+from medgan.reports.exhibits import AlarmMark, BeforeAfter, CurveSet, Preview
 from medgan.reports.rows import (
     AuditRow,
     ClassCounts,
@@ -15,8 +15,10 @@ from medgan.reports.rows import (
     SimilarityRow,
     Verdict,
 )
+from medgan.reports.runs import RunRow
 
 __all__ = [
+    "AlarmMark",
     "ArmPlan",
     "AuditRow",
     "BeforeAfter",
@@ -34,6 +36,7 @@ __all__ = [
     "Provenance",
     "QualityShift",
     "ReportContent",
+    "RunRow",
     "ScoreRow",
     "SimilarityRow",
     "Verdict",
@@ -168,6 +171,7 @@ class ReportContent:
         similarity: Similarity of outputs to references.
         audit: Safety checks; empty means that none was made, and the page says so beside the verdict.
         curves: Training curves, one per run.
+        runs: Every training run: its checkpoint and its alarms.
     """
 
     title: str
@@ -184,6 +188,7 @@ class ReportContent:
     similarity: tuple[SimilarityRow, ...] = ()
     audit: tuple[AuditRow, ...] = ()
     curves: tuple[CurveSet, ...] = ()
+    runs: tuple[RunRow, ...] = ()
 
     @property
     def primary(self) -> tuple[ComparisonRow, ...]:

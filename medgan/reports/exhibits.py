@@ -79,6 +79,15 @@ class Preview(NamedTuple):
     picture: Picture
 
 
+class AlarmMark(NamedTuple):
+    """An alarm of a run: the step, its kind, what was seen, and whether it ended the run."""
+
+    step: int
+    kind: str
+    reason: str
+    fatal: bool = False
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CurveSet:
     """Losses of one training run.
@@ -87,7 +96,7 @@ class CurveSet:
         name: Translator, fold and seed.
         steps: Step of each point, ascending.
         series: Name of a loss -> its value at each step; NaN leaves a gap.
-        alarms: What the watch raised, in words, with the step.
+        alarms: What the watch raised.
         previews: Translations as training went on.
 
     Raises:
@@ -97,7 +106,7 @@ class CurveSet:
     name: str
     steps: Sequence[int]
     series: Mapping[str, Sequence[float]]
-    alarms: tuple[str, ...] = ()
+    alarms: tuple[AlarmMark, ...] = ()
     previews: tuple[Preview, ...] = ()
 
     def __post_init__(self) -> None:

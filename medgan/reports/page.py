@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from medgan.errors import WriteError
-from medgan.reports import boards, names, plots, trivial, wording
+from medgan.reports import boards, names, plots, runs, trivial, wording
 from medgan.reports.content import ReportContent
 from medgan.reports.exhibits import CurveSet
 from medgan.reports.panels import SYNTHETIC, columns, compared, stand_abreast, worst_first
@@ -109,6 +109,9 @@ def render(content: ReportContent, *, fidelity: Fidelity = FIDELITIES[0]) -> str
         random=[compared(case, fidelity=fidelity) for case in random],
         abreast=stand_abreast(len(worst), len(random)),
         trainings=[_training(curves, prefix=f"f{next(numbers)}", fidelity=fidelity) for curves in content.curves],
+        alarms=runs.raised(content.runs),
+        alarm_summary=runs.alarm_summary(content.runs),
+        checkpoint_summary=runs.checkpoint_summary(content.runs),
         fidelity=fidelity,
         stamp=SYNTHETIC,
         style=(_HERE / "report.css").read_text(encoding="utf-8"),

@@ -1,6 +1,7 @@
 """Figures of class shift and of training."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,8 +9,13 @@ from medgan.reports.exhibits import CurveSet
 from medgan.reports.rows import QualityShift
 from medgan.reports.svg import COLOURS, PAPER, inline, page_style, stacked
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _WIDTH_IN = 11.0
 _CURVE_POINTS = 160
+_FEW = 4
+"""Points fewer than this are marked: a line of one point cannot be seen."""
 
 
 def class_shares(shift: QualityShift, *, prefix: str) -> str:
@@ -53,24 +59,34 @@ def class_shares(shift: QualityShift, *, prefix: str) -> str:
 
 def training_curves(curves: CurveSet, *, prefix: str) -> str:
     """Draw each loss in a box of its own: means over equal stretches of steps, in a band from least to greatest."""
+    with page_style():
+        figure = curve_figure(curves)
+    alarms = "".join(f"; alarm at step {alarm.step}: {alarm.kind}" for alarm in curves.alarms)
+    alt = f"Training losses of {curves.name} over steps: {', '.join(curves.series)}{alarms}"
+    return inline(figure, alt=alt, prefix=prefix)
+
+
+def curve_figure(curves: CurveSet) -> "Figure":
+    """The figure of :func:`training_curves`, in the style that is set; a dashed line stands at each alarm."""
     from matplotlib.figure import Figure
 
     columns = min(3, len(curves.series))
     lines = -(-len(curves.series) // columns)
-    with page_style():
-        figure = Figure(figsize=(_WIDTH_IN * columns / 3, 1.9 * lines), layout="constrained")
-        boxes = figure.subplots(lines, columns, squeeze=False, sharex=True).ravel()
-        for axes, (name, values) in zip(boxes, curves.series.items(), strict=False):
-            steps, mean, low, high = _binned(curves.steps, values)
-            axes.fill_between(steps, low, high, color=COLOURS[0], alpha=0.25, linewidth=0)
-            axes.plot(steps, mean, color=COLOURS[0], linewidth=1.2)
-            axes.set_title(name, loc="left", fontsize=9)
-            axes.grid(axis="y")
-            axes.locator_params(nbins=5)
-        for axes in boxes[len(curves.series) :]:
-            axes.set_visible(False)
-        figure.supxlabel("step", fontsize=9)
-    return inline(figure, alt=f"Training losses of {curves.name} over steps: {', '.join(curves.series)}", prefix=prefix)
+    figure = Figure(figsize=(_WIDTH_IN * max(columns, 2) / 3, 1.9 * lines + 0.3), layout="constrained")
+    boxes = figure.subplots(lines, columns, squeeze=False, sharex=True).ravel()
+    for axes, (name, values) in zip(boxes, curves.series.items(), strict=False):
+        steps, mean, low, high = _binned(curves.steps, values)
+        axes.fill_between(steps, low, high, color=COLOURS[0], alpha=0.25, linewidth=0)
+        axes.plot(steps, mean, color=COLOURS[0], linewidth=1.2, marker="o" if len(steps) < _FEW else None, markersize=3)
+        for alarm in curves.alarms:
+            axes.axvline(alarm.step, color=COLOURS[1], linewidth=1.0, linestyle="-" if alarm.fatal else (0, (3, 3)))
+        axes.set_title(name, loc="left", fontsize=9)
+        axes.grid(axis="y")
+        axes.locator_params(nbins=5)
+    for axes in boxes[len(curves.series) :]:
+        axes.set_visible(False)
+    figure.supxlabel("step", fontsize=9)
+    return figure
 
 
 def _binned(steps: Sequence[int], values: Sequence[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ from medgan.settings.base import Settings
 from medgan.settings.content import load_mapping
 from medgan.settings.loop import DeviceName, PrecisionName
 from medgan.settings.preparation import Preparation
+from medgan.settings.selection import Selection
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=48)]
 Count = Annotated[int, Field(ge=1)]
@@ -36,6 +37,7 @@ class TranslatorPlan(Settings):
     name: Name
     method: str = Field(description="a name from `medgan methods`")
     recipe: dict[str, Any] = Field(default_factory=dict, description="settings of the method; the rest as published")
+    selection: Selection = Selection()
 
 
 class Arm(Settings):
@@ -62,6 +64,7 @@ class Task(Settings):
     mask_values: tuple[int, ...] = Field(default=(255,), description="value in the mask file of class 1, 2, ...")
     domains: tuple[str, ...] = Field(default=(), description="domains trained on; the study's target by default")
     recipe: dict[str, Any] = Field(default_factory=dict, description="settings of the learner")
+    selection: Selection = Selection()
     arms: tuple[Arm, ...] = (Arm(name="target-only"),)
     baseline: str = Field(default="target-only", description="the arm that the others are compared with")
     target_cases: tuple[Count | Literal["all"], ...] = Field(
@@ -294,7 +297,7 @@ def _check_primary(study: Study) -> None:
 
 
 def _all_keys(model: type[BaseModel]) -> set[str]:
-    models = (model, Direction, TranslatorPlan, Task, Arm, Preparation) if model is Study else (model,)
+    models = (model, Direction, TranslatorPlan, Task, Arm, Preparation, Selection) if model is Study else (model,)
     return {key for one in models for key in one.model_fields}
 
 

@@ -17,14 +17,16 @@ from medgan.samples.store import PreparedCase
 from medgan.settings.loop import LoopSettings
 from medgan.settings.study import IDENTITY, Arm, Study, Task, settings_error
 from medgan.stages.arguments import JobArguments
+from medgan.stages.failure import losses_drawn
 from medgan.stages.materials import Materials, labelled, limited, open_materials
 from medgan.stages.progress import Progress
 from medgan.stages.rows import write_rows
 from medgan.stages.scoring import TrainedModel, open_model, score_manifest
-from medgan.stages.train import contract
+from medgan.stages.selection import export_chosen, hold_out, require_both
+from medgan.stages.task_validation import TaskScore
+from medgan.stages.train import contract, told
 from medgan.training.identity import Identity
 from medgan.training.loop import train
-from medgan.training.weights import export_weights
 from medgan.transforms.augment import build
 
 Draw = Callable[[int], Mapping[str, torch.Tensor]]
@@ -61,6 +63,7 @@ def train_arm(
     recipe = read_task_recipe(task)
     own = _own_cases(task, arguments, materials)
     extra = _extra_cases(task, arm, fold, seed, materials)
+    own, extra, score = _held_out(task, arm, own, extra, materials=materials)
     used = [*(() if arm.images and arm.use == "alone" else own), *extra]
     if not used:
         raise TrainingError(
@@ -82,6 +85,7 @@ def train_arm(
             "arm": arm.model_dump(mode="json"),
             "preparation": study.preparation.model_dump(mode="json"),
             "cases": {"own": len(own), "extra": len(extra)},
+            **({"held_out": sorted(score.subjects)} if score else {}),
         },
     )
     settings = LoopSettings(
@@ -93,16 +97,20 @@ def train_arm(
         ema_decay=recipe.ema_decay,
         preview_every=None,
         checkpoint_every_seconds=study.checkpoint_every_s,
+        validate_every=task.selection.every if score else None,
     )
-    train(
-        learner,
-        draw,
-        run=folder,
-        settings=settings,
-        identity=identity,
-        on_step=lambda step: progress(step, recipe.total_steps, doing="steps"),
-    )
-    export_weights(folder)
+    with losses_drawn(folder, f"{task.name}, {arm.name}"):
+        train(
+            learner,
+            draw,
+            run=folder,
+            settings=settings,
+            identity=identity,
+            validate=score,
+            on_step=lambda step: progress(step, recipe.total_steps, doing="steps"),
+            on_alarm=lambda alarm: progress.alarm(told(alarm)),
+        )
+    export_chosen(folder, task.selection, scored_by=score.name if score else "")
     return open_model(folder, device=study.device)
 
 
@@ -149,6 +157,30 @@ def _extra_cases(task: Task, arm: Arm, fold: int, seed: int, materials: Material
     manifest = materials.translated(arm.images, fold, seed)
     chosen: list[Case] = labelled(manifest.of_subjects(subjects), task)
     return materials.prepared(chosen, manifest)
+
+
+def _held_out(
+    task: Task, arm: Arm, own: list[PreparedCase], extra: list[PreparedCase], *, materials: Materials
+) -> tuple[list[PreparedCase], list[PreparedCase], TaskScore | None]:
+    """Own and extra cases to train on, and the score on those held out where the best checkpoint is taken.
+
+    Held out are cases of the task's own domains, for they are what the model is tested on, and count as seen by the
+    arm; of an arm that sees none, extra ones. No case of a held-out person is trained on.
+    """
+    if not task.selection.holds_out:
+        return own, extra, None
+    pool = extra if arm.images and arm.use == "alone" else own
+    label = None if task.label == "mask" else task.label
+    _, held = hold_out(
+        pool,
+        task.selection,
+        seed=seed_for(materials.study.split_seed, "held out", task.name),
+        stratum=lambda case: getattr(case.case, label) if label else case.case.domain,
+    )
+    subjects = {case.case.subject_id for case in held}
+    left = [[case for case in side if case.case.subject_id not in subjects] for side in (own, extra)]
+    require_both(left[1] if pool is extra else left[0], held, what=f"task {task.name}, arm {arm.name}")
+    return left[0], left[1], TaskScore(task, held, preparation=materials.study.preparation)
 
 
 def _draw(

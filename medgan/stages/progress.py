@@ -1,6 +1,7 @@
 """How far a job is, for the person who waits: a small file that `medgan run` reads, and plain lines."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -25,6 +26,13 @@ class Progress:
         self._path, self._what, self._report, self._every_s = path, what, report, every_s
         self._began = self._written = self._told = time.monotonic()
         self._first: int | None = None
+        self._alarms: list[str] = []
+
+    def alarm(self, told: str) -> None:
+        """Say at once that something is wrong; it stays in the file beside how far the job is."""
+        self._alarms.append(told)
+        self._written = -math.inf
+        self._report(f"{self._what}: ALARM: {told}")
 
     def __call__(self, done: int, total: int, *, doing: str) -> None:
         """Say that ``done`` of ``total`` are done; writes at most every second."""
@@ -37,6 +45,7 @@ class Progress:
         speed = (done - self._first) / max(now - self._began, 1e-6)
         left_s = (total - done) / speed if speed > 0 else None
         state = {"job": self._what, "doing": doing, "done": done, "total": total, "per_second": speed, "left_s": left_s}
+        state |= {"alarms": self._alarms} if self._alarms else {}
         replace_text(self._path, json.dumps(state))
         if now - self._told >= self._every_s:
             self._told = now

@@ -41,10 +41,12 @@ from medgan.stages.downstream import read_task_recipe
 from medgan.stages.exhibits import PICTURE_SEED, before_after
 from medgan.stages.left_out import FILE as LEFT_OUT
 from medgan.stages.left_out import read_left_out
+from medgan.stages.losses import curve_set
 from medgan.stages.materials import Materials, open_materials, used_translators
 from medgan.stages.measure import SIMILARITY
 from medgan.stages.progress import Progress
 from medgan.stages.rows import read_rows
+from medgan.stages.runs import runs_of
 from medgan.stages.workspace import Workspace, arm_job, judge_job, measure_job, train_job
 from medgan.training.device import pick_device, pick_precision
 from medgan.training.log import read_log
@@ -79,6 +81,7 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
         quality=tuple(_shifts(study, rows)),
         similarity=tuple(_similarity(study, scored)),
         curves=tuple(_curves(study)),
+        runs=tuple(runs_of(study)),
     )
     write_report(content, folder / "report.html")
     progress(3, 3, doing="written")
@@ -215,29 +218,9 @@ def _counts(part: pd.DataFrame, task: Task) -> tuple[int, ...]:
 def _curves(study: Study) -> Iterable[CurveSet]:
     fold, seed = study.folds_to_run[0], study.seeds[0]
     for name in used_translators(study):
-        lines = read_log(study.output / train_job(name, fold, seed))
-        points = [line for line in lines if "means" in line]
-        if points:
-            names = sorted(
-                {
-                    f"{g} {n}"
-                    for line in points
-                    for g, losses in line["means"].items()
-                    for n in losses
-                    if n != "gradient_norm"
-                }
-            )
-            series = {key: [_loss(line, key) for line in points] for key in names}
-            alarms = tuple(
-                f"step {line['step']}: {line['alarm']}: {line['reason']}" for line in lines if "alarm" in line
-            )
-            steps = [int(line["step"]) for line in points]
-            yield CurveSet(name=f"{name}, fold {fold}, seed {seed}", steps=steps, series=series, alarms=alarms)
-
-
-def _loss(line: dict[str, Any], key: str) -> float:
-    group, name = key.split(" ", 1)
-    return float(line["means"].get(group, {}).get(name, float("nan")))
+        curves = curve_set(f"{name}, fold {fold}, seed {seed}", read_log(study.output / train_job(name, fold, seed)))
+        if curves is not None:
+            yield curves
 
 
 def _translated_cases(study: Study, materials: Materials) -> int:

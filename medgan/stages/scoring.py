@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,14 @@ from medgan.transforms.prepare import Prepared, prepare, restore_label
 
 OVERLAPS = ("dice", "jaccard", "thresholded_jaccard", "pixel_accuracy", "sensitivity", "specificity")
 BATCH = 8
+
+
+class HasPixels(Protocol):
+    """A prepared image, from memory or from the store."""
+
+    @property
+    def pixels(self) -> npt.NDArray[np.float32]:
+        """(C, H, W) or (C, D, H, W) in [-1, 1]."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,7 @@ def score_manifest(
 
 
 @torch.inference_mode()
-def predict_label(model: TrainedModel, prepared: Prepared) -> npt.NDArray[np.int64]:
+def predict_label(model: TrainedModel, prepared: HasPixels) -> npt.NDArray[np.int64]:
     """Segment a prepared image; integer labels of shape (H, W) or (D, H, W) on the prepared grid."""
     pixels = prepared.pixels
     volume = pixels if pixels.ndim == 4 else pixels[:, None]
@@ -114,7 +122,7 @@ def predict_label(model: TrainedModel, prepared: Prepared) -> npt.NDArray[np.int
 
 
 @torch.inference_mode()
-def predict_classes(model: TrainedModel, prepared: Prepared) -> npt.NDArray[np.float64]:
+def predict_classes(model: TrainedModel, prepared: HasPixels) -> npt.NDArray[np.float64]:
     """Class probabilities of a prepared photograph, shape (K,)."""
     multiple = model.learner.size_multiple
     side = -(-max(prepared.pixels.shape[-2:]) // multiple) * multiple

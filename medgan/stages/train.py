@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 import torch
 from pydantic import ValidationError
@@ -18,12 +19,17 @@ from medgan.settings.loop import LoopSettings
 from medgan.settings.recipe import Recipe
 from medgan.settings.study import Study, TranslatorPlan, settings_error
 from medgan.stages.arguments import JobArguments
+from medgan.stages.failure import losses_drawn
 from medgan.stages.materials import Materials, open_materials
 from medgan.stages.progress import Progress
+from medgan.stages.selection import export_chosen, hold_out, require_both
+from medgan.training.alarms.alarm import Alarm
 from medgan.training.identity import Identity
 from medgan.training.loop import train
 from medgan.training.translator import SampleShape, Translator
-from medgan.training.weights import export_weights
+
+if TYPE_CHECKING:
+    from medgan.stages.validation import PairedScore, UnpairedScore
 
 
 def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress) -> list[Path]:
@@ -52,10 +58,15 @@ def train_translator(
     folder: Path,
     progress: Progress,
 ) -> list[Path]:
-    """Train a translator on prepared cases and write its weights into a folder."""
+    """Train a translator on prepared cases and write its weights into a folder.
+
+    Raises:
+        TrainingError: T010, if the domains do not fit together; T013, if too few subjects are there to hold some out.
+    """
     study = materials.study
     recipe = read_recipe(plan)
     shape = sample_shape(recipe, [*source, *target])
+    source, target, score = _held_out(plan, source, target, neighbours=recipe.neighbours, seed=study.split_seed)
     torch.manual_seed(seed_for(seed, "init"))
     learner: Translator = discover.load("medgan.methods", plan.method).method(recipe, shape=shape)
     samples = (PairedSamples if learner.needs_pairs else UnpairedSamples)(
@@ -72,6 +83,7 @@ def train_translator(
         preview_every=study.preview_every,
         tensorboard=study.tensorboard,
         checkpoint_every_seconds=study.checkpoint_every_s,
+        validate_every=plan.selection.every if score else None,
     )
     identity = Identity(
         method=plan.method,
@@ -84,17 +96,22 @@ def train_translator(
             "preparation": study.preparation.model_dump(mode="json"),
             "direction": study.direction.model_dump(),
             "training_subjects": len({case.case.subject_id for case in [*source, *target]}),
+            **({"held_out": sorted(score.subjects)} if score else {}),
         },
     )
-    train(
-        learner,
-        lambda step: samples.draw(step, recipe.batch_size),
-        run=folder,
-        settings=settings,
-        identity=identity,
-        on_step=lambda step: progress(step, recipe.total_steps, doing="steps"),
-    )
-    return [export_weights(folder), folder / "weights.safetensors"]
+    with losses_drawn(folder, plan.name):
+        train(
+            learner,
+            lambda step: samples.draw(step, recipe.batch_size),
+            run=folder,
+            settings=settings,
+            identity=identity,
+            validate=score,
+            on_step=lambda step: progress(step, recipe.total_steps, doing="steps"),
+            on_alarm=lambda alarm: progress.alarm(told(alarm)),
+        )
+    weights = export_chosen(folder, plan.selection, scored_by=score.name if score else "")
+    return [weights, folder / "weights.safetensors"]
 
 
 def read_recipe(plan: TranslatorPlan) -> Recipe:
@@ -138,6 +155,30 @@ def contract(cases: Iterable[PreparedCase]) -> dict[str, object]:
         "unit": windows[0].unit,
         "per_volume": len({(window.low, window.high) for window in windows}) > 1,
     }
+
+
+def told(alarm: Alarm) -> str:
+    """An alarm in one line."""
+    return f"step {alarm.step}: {alarm.kind}: {alarm.reason}"
+
+
+def _held_out(
+    plan: TranslatorPlan, source: Sequence[PreparedCase], target: Sequence[PreparedCase], *, neighbours: int, seed: int
+) -> tuple[Sequence[PreparedCase], Sequence[PreparedCase], "PairedScore | UnpairedScore | None"]:
+    """Cases of either domain to train on, and the score on those held out where the best checkpoint is taken."""
+    if not plan.selection.holds_out:
+        return source, target, None
+    cases = [*source, *target]
+    train, held = hold_out(cases, plan.selection, seed=seed_for(seed, "held out"))
+    sides = [[case for case in part if case in side] for part in (train, held) for side in (source, target)]
+    for side, domain in zip((0, 1), ("source", "target"), strict=True):
+        require_both(sides[side], sides[2 + side], what=f"translator {plan.name}, {domain}")
+    # Its metrics need scikit-image, which a machine that only trains may lack.
+    from medgan.stages.validation import PairedScore, UnpairedScore
+
+    needs_pairs = discover.load("medgan.methods", plan.method).method.needs_pairs
+    score = (PairedScore if needs_pairs else UnpairedScore)(sides[2], sides[3], neighbours=neighbours)
+    return sides[0], sides[1], score
 
 
 def _fit(learner: Translator, samples: UnpairedSamples | PairedSamples) -> None:

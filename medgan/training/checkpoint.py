@@ -110,11 +110,17 @@ def load_checkpoint(run: Path, *, name: str = "last") -> Snapshot:
         ) from error
 
 
-def find_checkpoint(run: Path, *, name: str = "last") -> Path | None:
-    """The folder of a checkpoint, or None; a half-written one is never found."""
+def find_checkpoint(run: Path, *, name: str = "last", before: int | None = None) -> Path | None:
+    """The folder of a checkpoint, or None; a half-written one is never found.
+
+    Args:
+        run: The run's directory.
+        name: As in :func:`load_checkpoint`.
+        before: For ``"last"``: of those of fewer steps.
+    """
     if name == "last":
         # By number, not by names.json: a crash can fall between the renaming and the naming.
-        return _newest(run, lambda _: True)
+        return _newest(run, lambda path: before is None or _step(path) < before)
     if name == "best":
         names = run / "checkpoints" / _NAMES
         name = str(read_record(names).get("best") or "") if names.is_file() else ""
@@ -215,7 +221,11 @@ def _newest(run: Path, fits: Callable[[Path], bool]) -> Path | None:
 def _by_step(folder: Path) -> list[Path]:
     """Finished checkpoints, the newest first."""
     found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)] if folder.is_dir() else []
-    return sorted(found, key=lambda path: int(path.name.removeprefix("step_")), reverse=True)
+    return sorted(found, key=_step, reverse=True)
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("step_"))
 
 
 def _remove(path: Path) -> None:

@@ -40,6 +40,7 @@ from medgan.training.parallel import anyone, average_over_ranks, barrier, joined
 from medgan.training.preview import fixed_samples, write_preview
 from medgan.training.schedule import rate_factor
 from medgan.training.state import TrainingState
+from medgan.training.translator import Translator
 from medgan.training.watch import Alarm
 
 __all__ = ["LoopSettings", "TrainSummary", "train"]
@@ -79,6 +80,7 @@ def train(
     resume: bool = True,
     validate: Validate | None = None,
     on_step: Callable[[int], None] | None = None,
+    on_alarm: Callable[[Alarm], None] | None = None,
 ) -> TrainSummary:
     """Train a learner in a run directory, going on from its last checkpoint.
 
@@ -95,12 +97,13 @@ def train(
         resume: Whether to go on from a checkpoint; otherwise there must be none.
         validate: Score of the learner, higher is better, in evaluation mode and with averages in place.
         on_step: Called after each step with the steps done; what it raises stops the run.
+        on_alarm: Called with each alarm when it is raised.
 
     Raises:
         CheckpointError: C002, damaged; C004, of something else; C005, with other settings.
         RunError: J001, another process works here; J002, there are checkpoints and ``resume`` is off.
         TrainingError: T001, a loss or gradient is not finite; T002, turns out of order; T003, no such device; T004,
-            groups share a parameter.
+            groups share a parameter; T006, a loss grows without bound; T007, the pictures stay all alike.
         WriteError: W010, cannot write; W011, too little room.
     """
     device = pick_device(settings.device)
@@ -113,7 +116,7 @@ def train(
         loop = _Loop(
             learner, draw, run=run, settings=settings, identity=identity or identity_of(learner), device=device
         )
-        loop.begin(resume=resume, stale=stale)
+        loop.begin(resume=resume, stale=stale, on_alarm=on_alarm)
         stack.callback(loop.monitor.close)
         loop.to_the_end(validate, on_step)
         return loop.summary()
@@ -146,7 +149,9 @@ class _Loop:
         self.preview: Mapping[str, Tensor] = {}
         self.began = self.last_saved = time.monotonic()
 
-    def begin(self, *, resume: bool, stale: Mapping[str, object] | None) -> None:
+    def begin(
+        self, *, resume: bool, stale: Mapping[str, object] | None, on_alarm: Callable[[Alarm], None] | None
+    ) -> None:
         """Take up the last checkpoint, or start anew."""
         found = find_checkpoint(self.run)
         if found is not None and not resume:
@@ -163,7 +168,7 @@ class _Loop:
             told = {"identity": self.identity, "settings": self.settings.model_dump(mode="json"), **self._resolved()}
             describe_start(self.run, told, step=self.step, device=self.device, stale=stale)
             log = RunLog(self.run, step=self.step, tensorboard=self.settings.tensorboard)
-        self.monitor = Monitor(self.run, log=log)
+        self.monitor = Monitor(self.run, log=log, on_alarm=on_alarm)
         if progress is not None:
             self.monitor.load(progress)
         barrier()
@@ -244,16 +249,22 @@ class _Loop:
             rates = {group: self._rate(group, self.step - 1) for group in self.learner.groups}
             self.monitor.write_means(self.step, learning_rate=rates)
         if self._due(self.settings.preview_every):
-            self._show()
+            fatal = self._show()
+            # Only rank 0 draws, and all of them stop.
+            if anyone(fatal is not None, self.device):
+                self.monitor.stop(
+                    fatal or Alarm(self.step, "collapse", "rank 0 raised it", fatal=True, since=self.step)
+                )
 
-    def _show(self) -> None:
+    def _show(self) -> Alarm | None:
         if not self.preview:
-            return
+            return None
         samples = {name: placed(tensor, self.device, self.layout) for name, tensor in self.preview.items()}
         with self._as_translated():
             pictures = self.learner.preview(samples)
         write_preview(self.run / "previews" / f"step_{self.step:08d}.png", pictures)
-        self.monitor.pictures(self.step, pictures, real=samples)
+        paired = isinstance(self.learner, Translator) and self.learner.needs_pairs
+        return self.monitor.pictures(self.step, pictures, real=samples, paired=paired)
 
     def _is_best(self, validate: Validate) -> bool:
         with self._as_translated():

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,12 @@ from medgan.training.watch import Alarm, Watch
 
 _logger = logging.getLogger(__name__)
 _NORM = "gradient_norm"
+_FATAL: Mapping[str, tuple[str, str]] = {
+    "not finite": ("T001", "lower the learning rate, set precision: fp32 or look at the samples of that step"),
+    "divergence": ("T006", "lower the learning rate or the weight of the loss that grows, and start anew"),
+    "collapse": ("T007", "look at the previews; lower the learning rate or strengthen the cycle or identity loss"),
+}
+"""Error code and remedy of each kind of alarm that can stop a run."""
 
 
 class Monitor:
@@ -25,11 +31,12 @@ class Monitor:
     Args:
         run: The run's directory.
         log: Where lines go; None on other ranks.
+        on_alarm: Told of every alarm at once.
     """
 
-    def __init__(self, run: Path, *, log: RunLog | None) -> None:
+    def __init__(self, run: Path, *, log: RunLog | None, on_alarm: Callable[[Alarm], None] | None = None) -> None:
         self.alarms: list[Alarm] = []
-        self._run, self._log = run, log
+        self._run, self._log, self._on_alarm = run, log, on_alarm
         self._means, self._watch = Means(), Watch()
         self._pending: list[tuple[int, str, tuple[str, ...], Tensor]] = []
         self._images = 0
@@ -48,13 +55,13 @@ class Monitor:
         """Look at the turns since the last time.
 
         Raises:
-            TrainingError: T001, if a loss or a gradient is not finite.
+            TrainingError: T001, if a loss or a gradient is not finite; T006, if a loss grows without bound.
         """
         for step, group, names, values in self._pending:
-            losses = dict(zip(names, values.tolist(), strict=True))
-            self._means.add(group, losses)
-            norm = losses.pop(_NORM)
-            self._raise(self._watch.turn(step, group, losses=losses, gradient_norm=norm))
+            numbers = dict(zip(names, values.tolist(), strict=True))
+            losses = {name: value for name, value in numbers.items() if name != _NORM}
+            self._raise(self._watch.turn(step, group, losses=losses, gradient_norm=numbers[_NORM]))
+            self._means.add(group, numbers)
         self._pending.clear()
 
     def write_means(self, step: int, *, learning_rate: Mapping[str, float]) -> None:
@@ -68,9 +75,30 @@ class Monitor:
         """Write a validation score; one that is undefined is null."""
         self._write(step, {"score": score if math.isfinite(score) else None})
 
-    def pictures(self, step: int, pictures: Mapping[str, Tensor], *, real: Mapping[str, Tensor]) -> None:
-        """Look at a preview."""
-        self._raise(self._watch.pictures(step, pictures, real=real))
+    def pictures(
+        self, step: int, pictures: Mapping[str, Tensor], *, real: Mapping[str, Tensor], paired: bool
+    ) -> Alarm | None:
+        """Look at a preview.
+
+        Returns:
+            A fatal alarm, which :meth:`stop` is called with once every rank knows of it.
+        """
+        return self._tell(self._watch.pictures(step, pictures, real=real, paired=paired))
+
+    def stop(self, alarm: Alarm) -> None:
+        """End the run for an alarm.
+
+        Raises:
+            TrainingError: T001, T006 or T007.
+        """
+        code, remedy = _FATAL[alarm.kind]
+        good = find_checkpoint(self._run, before=alarm.since)
+        raise TrainingError(
+            code,
+            f"step {alarm.step}: {alarm.reason}",
+            where=str(self._run),
+            remedy=f"the last good checkpoint is {good.name if good else 'none'}; {remedy}",
+        )
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs, as JSON values."""
@@ -91,16 +119,21 @@ class Monitor:
             self._log.write(step, entry)
 
     def _raise(self, alarms: list[Alarm]) -> None:
+        fatal = self._tell(alarms)
+        if fatal is not None:
+            self.stop(fatal)
+
+    def _tell(self, alarms: list[Alarm]) -> Alarm | None:
+        """Log alarms, and give back the one that ends the run, if any."""
         self.alarms += alarms
         for alarm in alarms:
+            if alarm.fatal:
+                # What led to it, for those who look at the losses afterwards.
+                self._write(alarm.step, {"means": self._means.take()})
             self._write(alarm.step, {"alarm": alarm.kind, "reason": alarm.reason, "fatal": alarm.fatal})
             _logger.warning("step %d: %s: %s", alarm.step, alarm.kind, alarm.reason)
+            if self._on_alarm is not None:
+                self._on_alarm(alarm)
             if alarm.fatal:
-                good = find_checkpoint(self._run)
-                raise TrainingError(
-                    "T001",
-                    f"step {alarm.step}: {alarm.reason}",
-                    where=str(self._run),
-                    remedy=f"the last good checkpoint is {good.name if good else 'none'}; "
-                    "lower the learning rate, set precision: fp32 or look at the samples of that step",
-                )
+                return alarm
+        return None

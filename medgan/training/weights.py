@@ -24,6 +24,9 @@ class WeightsInfo:
         averaged: Whether the networks hold the moving average.
         sha256: Digest of ``weights.safetensors``.
         medgan_version: Version that wrote them.
+        checkpoint: ``"last"`` or ``"best"``.
+        score: Score that the best checkpoint was chosen by; None for the last.
+        scored_by: What the score is, in words.
     """
 
     identity: Identity
@@ -31,9 +34,12 @@ class WeightsInfo:
     averaged: bool
     sha256: str
     medgan_version: str
+    checkpoint: str = "last"
+    score: float | None = None
+    scored_by: str = ""
 
 
-def export_weights(run: Path, *, name: str = "last") -> Path:
+def export_weights(run: Path, *, name: str = "last", scored_by: str = "") -> Path:
     """Write ``weights.safetensors`` and ``weights.json`` from a run's checkpoint.
 
     They hold the learner's parameters and buffers, with the moving averages in place where there are any; no
@@ -42,6 +48,7 @@ def export_weights(run: Path, *, name: str = "last") -> Path:
     Args:
         run: The run's directory.
         name: Which checkpoint, as in :func:`~medgan.training.checkpoint.load_checkpoint`.
+        scored_by: What the best checkpoint's score is, in words.
 
     Returns:
         Path of ``weights.json``.
@@ -62,6 +69,9 @@ def export_weights(run: Path, *, name: str = "last") -> Path:
             "averaged": bool(averages),
             "weights": digest,
             "medgan_version": medgan.__version__,
+            "checkpoint": name,
+            "score": snapshot.progress.get("best") if name == "best" else None,
+            "scored_by": scored_by if name == "best" else "",
         },
     )
     return record
@@ -88,6 +98,9 @@ def read_weights(run: Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
         averaged=record["averaged"],
         sha256=record["weights"],
         medgan_version=record["medgan_version"],
+        checkpoint=record.get("checkpoint", "last"),
+        score=record.get("score"),
+        scored_by=record.get("scored_by", ""),
     )
     return info, tensors
 

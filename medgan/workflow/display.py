@@ -44,7 +44,9 @@ def _bars(states: list[State]) -> Group:
 def _note(progress: dict[str, object]) -> str:
     left = progress.get("left_s")
     speed = f"{float(str(progress['per_second'])):.1f}/s"
-    return speed if left is None else f"{speed}, {float(str(left)):.0f} s left"
+    told = speed if left is None else f"{speed}, {float(str(left)):.0f} s left"
+    alarms = progress.get("alarms")
+    return f"{told}; ALARM: {alarms[-1]}" if isinstance(alarms, list) and alarms else told
 
 
 class _PlainLines:

@@ -129,7 +129,7 @@ def _translator_jobs(study: Study, plan: TranslatorPlan, fold: int, seed: int) -
         needs=("prepare",),
         settings=_common(study)
         | {
-            "plan": plan.model_dump(mode="json"),
+            "plan": plan.model_dump(mode="json", exclude=_left_out(plan)),
             "direction": study.direction.model_dump(),
             "precision": study.precision,
         },
@@ -162,7 +162,7 @@ def _arm(study: Study, task: Task, arm: Arm, count: int | str, fold: int, seed: 
         needs=("prepare", *translated),
         settings=_common(study)
         | {
-            "task": task.model_dump(mode="json", exclude={"arms", "baseline", "target_cases", "tested_on", "metrics"}),
+            "task": task.model_dump(mode="json", exclude={*_OF_OTHER_JOBS, *_left_out(task)}),
             "arm": arm.model_dump(mode="json"),
             "direction": study.direction.model_dump(),
             "precision": study.precision,
@@ -193,6 +193,14 @@ def _common(study: Study) -> dict[str, Any]:
         "split_seed": study.split_seed,
         "stratify": study.stratify,
     }
+
+
+_OF_OTHER_JOBS = ("arms", "baseline", "target_cases", "tested_on", "metrics")
+
+
+def _left_out(entry: TranslatorPlan | Task) -> set[str]:
+    """The selection where it selects nothing, so that results from before there was one stay current."""
+    return set() if entry.selection.holds_out else {"selection"}
 
 
 def _file_digest(path: Path) -> str:

@@ -78,3 +78,16 @@ def test_features_that_do_not_fit_are_refused(bad):
 def test_intensities_that_are_not_finite_are_refused():
     with pytest.raises(StatisticsError, match="N008"):
         distribution.histogram_distance([0.0, math.nan], [1.0])
+
+
+def test_sliced_distance_is_the_mean_over_directions_of_sorted_differences():
+    rng = np.random.default_rng(4)
+    a, b = rng.normal(size=(60, 5)), rng.normal(1, 2, size=(60, 5))
+    directions = rng.normal(size=(7, 5))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    expected = np.abs(np.sort(a @ directions.T, axis=0) - np.sort(b @ directions.T, axis=0)).mean()
+    assert distribution.sliced_wasserstein(a, b, directions=directions) == pytest.approx(expected)
+    assert distribution.sliced_wasserstein(a, a[::-1], directions=directions) == pytest.approx(0, abs=1e-12)
+    assert math.isnan(distribution.sliced_wasserstein(a, b[:0], directions=directions))
+    with pytest.raises(StatisticsError, match="N007"):
+        distribution.sliced_wasserstein(a, b, directions=np.eye(4))

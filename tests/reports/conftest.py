@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from medgan.reports.content import (
+    AlarmMark,
     ArmPlan,
     AuditRow,
     BeforeAfter,
@@ -24,6 +25,7 @@ from medgan.reports.content import (
     Provenance,
     QualityShift,
     ReportContent,
+    RunRow,
     ScoreRow,
     SimilarityRow,
 )
@@ -245,8 +247,27 @@ def curves() -> CurveSet:
         name="CycleGAN, fold 1, seed 0",
         steps=steps,
         series=series,
-        alarms=("step 1,800: discriminator a not finite for 20 steps",),
+        alarms=(AlarmMark(1800, "saturation", "discriminator a: mean loss 0.004, under 0.01 for 500 turns"),),
         previews=previews,
+    )
+
+
+def runs() -> tuple[RunRow, ...]:
+    where = "fold1/seed0"
+    return (
+        RunRow(
+            name=f"{where}/train/cyclegan",
+            checkpoint="best",
+            step=3500,
+            total_steps=4000,
+            score=-0.08412,
+            scored_by="minus the sliced Wasserstein distance of 7 px patches to real target images",
+            alarms=(
+                AlarmMark(1800, "saturation", "discriminator a: mean loss 0.004, under 0.01 for 500 turns"),
+                AlarmMark(3000, "checkerboard", "fake_b: a pattern of 2 x any px stands 41.2 times over"),
+            ),
+        ),
+        RunRow(name=f"{where}/downstream/lesion/all/target-only", checkpoint="last", step=2000, total_steps=2000),
     )
 
 
@@ -301,6 +322,7 @@ def build_content() -> ReportContent:
         similarity=similarity(),
         audit=audit(),
         curves=(curves(),),
+        runs=runs(),
         experiment=Experiment(
             folds=5,
             seeds=3,

@@ -10,7 +10,7 @@ import pytest
 
 from medgan.errors import WriteError
 from medgan.reports import page
-from medgan.reports.content import BeforeAfter, ClassCounts, CurveSet, Fact, Preview, ReportContent
+from medgan.reports.content import AlarmMark, BeforeAfter, ClassCounts, CurveSet, Fact, Preview, ReportContent
 from medgan.reports.page import render, write_report
 
 MINUS = "\N{MINUS SIGN}"
@@ -65,7 +65,9 @@ def captions(text: str) -> list[str]:
 
 def bare(content: ReportContent) -> ReportContent:
     """Make a page quick to draw: no figures."""
-    return replace(content, comparisons=(), scores=(), pictures=(), quality=(), similarity=(), audit=(), curves=())
+    return replace(
+        content, comparisons=(), scores=(), pictures=(), quality=(), similarity=(), audit=(), curves=(), runs=()
+    )
 
 
 def test_page_loads_nothing_from_outside(full: str) -> None:
@@ -121,9 +123,14 @@ def test_all_text_is_escaped(content: ReportContent) -> None:
         audit=tuple(replace(row, name=HOSTILE, reason=HOSTILE) for row in content.audit),
         curves=(
             CurveSet(
-                name=HOSTILE, steps=[1, 2], series={HOSTILE: [1, 2]}, alarms=(HOSTILE,), previews=(Preview(1, picture),)
+                name=HOSTILE,
+                steps=[1, 2],
+                series={HOSTILE: [1, 2]},
+                alarms=(AlarmMark(1, HOSTILE, HOSTILE),),
+                previews=(Preview(1, picture),),
             ),
         ),
+        runs=(replace(content.runs[0], name=HOSTILE, scored_by=HOSTILE, alarms=(AlarmMark(1, HOSTILE, HOSTILE),)),),
         provenance=replace(content.provenance, command=HOSTILE, settings=(Fact(HOSTILE, HOSTILE),)),
     )
     text = render(hostile)
@@ -338,3 +345,25 @@ def test_failed_write_leaves_the_old_report(content: ReportContent, tmp_path: Pa
         write_report(bare(content), target)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     assert target.read_text() == "old"
+
+
+def test_alarms_stand_beside_the_verdict_and_in_a_table_with_run_step_and_reason(full: str) -> None:
+    verdict = full[full.index('id="verdict"') : full.index("<nav")]
+    assert "Training raised alarms in 1 of 2 runs: checkerboard, saturation." in verdict
+    (table,) = [rows for rows in Outline(full).tables if rows[0][:3] == ["Run", "Step", "Alarm"]]
+    assert [row[:3] for row in table[1:]] == [
+        ["fold1/seed0/train/cyclegan", "1,800", "saturation"],
+        ["fold1/seed0/train/cyclegan", "3,000", "checkerboard"],
+    ]
+    assert table[1][3].startswith("discriminator a: mean loss 0.004")
+
+
+def test_each_runs_checkpoint_is_told(full: str, content: ReportContent) -> None:
+    (table,) = [rows for rows in Outline(full).tables if rows[0][:2] == ["Run", "Checkpoint"]]
+    assert [row[1:5] for row in table[1:]] == [["best", "3,500", "4,000", "-0.08412"], ["last", "2,000", "2,000", NONE]]
+    assert (
+        "Of 1 of 2 runs the checkpoint that scored best on held-out training subjects was used; of the other 1" in full
+    )
+    last = render(replace(bare(content), runs=content.runs[1:]))
+    assert "The run's last checkpoint was used; none was chosen by a score." in last.replace("&#39;", "'")
+    assert "No alarm in 1 run." in last

@@ -72,7 +72,7 @@ def test_ordinary_training_raises_no_alarm(losses):
 
 
 def test_pictures_alike_for_unlike_samples_are_collapse():
-    real = {"a": torch.rand(4, 1, 8, 8) * 2 - 1, "label": torch.tensor([0, 1, 0, 1])}
+    real = {side: torch.rand(4, 1, 8, 8) * 2 - 1 for side in "ab"} | {"label": torch.tensor([0, 1, 0, 1])}
     same = torch.rand(1, 1, 8, 8).repeat(4, 1, 1, 1)
     watch = Watch()
     (alarm,) = watch.pictures(9, {"real_a": real["a"], "fake_b": same}, real=real)
@@ -80,12 +80,13 @@ def test_pictures_alike_for_unlike_samples_are_collapse():
     assert "fake_b" in alarm.reason
     assert not watch.pictures(10, {"fake_b": same}, real=real)
     assert not watch.pictures(11, {"fake_b": real["a"]}, real=real)
-    assert watch.pictures(12, {"fake_b": same}, real=real)
+    assert not watch.pictures(12, {"fake_b": real["a"]}, real=real)
+    assert watch.pictures(13, {"fake_b": same}, real=real)
 
 
 def test_one_picture_says_nothing_of_collapse():
     real = torch.rand(1, 1, 8, 8)
-    assert not Watch().pictures(1, {"fake_b": real}, real={"a": real})
+    assert not Watch().pictures(1, {"fake_b": real}, real={"a": real, "b": real})
 
 
 def test_what_was_seen_survives_json():
