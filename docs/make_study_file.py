@@ -53,7 +53,7 @@ MEANINGS = {
     "Study.stratify": "what every fold gets its share of, beside subjects of every domain",
     "Study.seeds": "seeds of the training; everything is trained once per fold and seed",
     "Study.device": "`auto` takes a CUDA device where there is one",
-    "Study.precision": "`auto` takes bf16 where the hardware computes in it, else fp32",
+    "Study.precision": "of training; `auto` takes bf16 where the hardware computes in it, else fp32",
     "Study.checkpoint_every_s": "seconds between checkpoints",
     "Study.preview_every": "steps between preview pictures of a translator",
     "Study.citations": "data sets as `name: citation, licence`, for the report",

@@ -15,6 +15,7 @@ class Derivation:
         weights_sha256: SHA-256 of the weights; empty for a method that has none.
         source: Domain that the image was of.
         target: Domain that it was translated to.
+        precision: Number format that the networks computed in, such as ``"fp32"``.
     """
 
     method: str
@@ -22,13 +23,15 @@ class Derivation:
     weights_sha256: str = ""
     source: str = ""
     target: str = ""
+    precision: str = ""
 
     def __str__(self) -> str:
         """One line for a person, such as ``"t1 -> flair by cyclegan, run 0a1b2c, weights SHA-256 0a1b2c..."``."""
         domains = f"{self.source} -> {self.target} by " if self.source or self.target else ""
         run = f", run {self.run}" if self.run else ""
         weights = f", weights SHA-256 {self.weights_sha256}" if self.weights_sha256 else ""
-        return f"{domains}{self.method}{run}{weights}"
+        precision = f", computed in {self.precision}" if self.precision else ""
+        return f"{domains}{self.method}{run}{weights}{precision}"
 
     def plain(self) -> "Derivation":
         r"""The same in characters that every DICOM character set has, each part cut to 64 of them.
@@ -39,7 +42,7 @@ class Derivation:
             >>> str(Derivation(method="cut", source="T1\\Gd é").plain())
             'T1/Gd ? ->  by cut'
         """
-        parts = ("method", "run", "weights_sha256", "source", "target")
+        parts = ("method", "run", "weights_sha256", "source", "target", "precision")
         return replace(self, **{name: plain_text(getattr(self, name)) for name in parts})
 
 

@@ -89,12 +89,20 @@ def reorient(
         The array and its new grid; :func:`turn_back` undoes it. (The old codes need not: of a grid turned by 45
         degrees two axes are as close to one direction, and rounding decides.)
     """
+    moved, turned = reorient_view(array, geometry, axis_codes=axis_codes)
+    return np.ascontiguousarray(moved), turned
+
+
+def reorient_view(
+    array: npt.NDArray[np.generic], geometry: Geometry, *, axis_codes: str
+) -> tuple[npt.NDArray[np.generic], Geometry]:
+    """As :func:`reorient`, but a view of the array, of which no voxel is copied."""
     start = nib.orientations.io_orientation(geometry.affine)
     end = nib.orientations.axcodes2ornt(tuple(axis_codes))
     change = nib.orientations.ornt_transform(start, end)
     moved = np.moveaxis(nib.orientations.apply_orientation(np.moveaxis(array, 0, -1), change), -1, 0)
     affine = geometry.affine @ nib.orientations.inv_ornt_aff(change, array.shape[1:])
-    return np.ascontiguousarray(moved), Geometry(affine)
+    return moved, Geometry(affine)
 
 
 def turn_back(array: npt.NDArray[np.generic], geometry: Geometry, *, to: Geometry) -> npt.NDArray[np.generic]:
@@ -111,7 +119,16 @@ def turn_back(array: npt.NDArray[np.generic], geometry: Geometry, *, to: Geometr
     Raises:
         GeometryError: G022, if the voxels of the two grids are not the same.
     """
-    turned, grid = turn_like(array, geometry, like=to)
+    return np.ascontiguousarray(turn_back_view(array, geometry, to=to))
+
+
+def turn_back_view(array: npt.NDArray[np.generic], geometry: Geometry, *, to: Geometry) -> npt.NDArray[np.generic]:
+    """As :func:`turn_back`, but a view of the array, through which it can be filled slice by slice.
+
+    Raises:
+        GeometryError: G022, if the voxels of the two grids are not the same.
+    """
+    seen, grid = _turn_like_view(array, geometry, like=to)
     index = np.linalg.inv(grid.affine) @ to.affine
     if not (np.allclose(index[:3, :3], np.eye(3), atol=1e-3) and np.allclose(index[:3, 3], 0, atol=1e-2)):
         raise GeometryError(
@@ -120,7 +137,7 @@ def turn_back(array: npt.NDArray[np.generic], geometry: Geometry, *, to: Geometr
             got=_in_one_line(index[:3]),
             expected="axes in another order or direction",
         )
-    return turned
+    return seen
 
 
 def turn_like(
@@ -137,6 +154,21 @@ def turn_like(
     Returns:
         The array and its new grid, which lies where the old one did.
     """
+    seen, grid = _turn_like_view(array, geometry, like=like)
+    return np.ascontiguousarray(seen), grid
+
+
+def same_place(first: Geometry, second: Geometry, *, tolerance: float = 0.1) -> bool:
+    """Whether two grids of one shape lie in the same place: origin to a tenth of a voxel, axes to a hundredth."""
+    smallest = min(first.spacing_mm)
+    shift = np.abs(first.affine[:3, 3] - second.affine[:3, 3]).max()
+    turn = np.abs(first.affine[:3, :3] - second.affine[:3, :3]).max()
+    return bool(shift <= tolerance * smallest and turn <= 0.01 * smallest)
+
+
+def _turn_like_view(
+    array: npt.NDArray[np.generic], geometry: Geometry, *, like: Geometry
+) -> tuple[npt.NDArray[np.generic], Geometry]:
     index = np.linalg.inv(geometry.affine) @ like.affine
     cosines = index[:3, :3] / np.linalg.norm(index[:3, :3], axis=0)
     sources = max(itertools.permutations(range(3)), key=lambda order: float(np.abs(cosines[order, range(3)]).sum()))
@@ -147,16 +179,8 @@ def turn_like(
         turn[source, axis] = sign
         turn[source, 3] = array.shape[1 + source] - 1 if sign < 0 else 0
     moved = array.transpose(0, *(source + 1 for source in sources))
-    turned = np.ascontiguousarray(moved[(slice(None), *(slice(None, None, int(sign)) for sign in signs))])
-    return turned, Geometry(geometry.affine @ turn)
-
-
-def same_place(first: Geometry, second: Geometry, *, tolerance: float = 0.1) -> bool:
-    """Whether two grids of one shape lie in the same place: origin to a tenth of a voxel, axes to a hundredth."""
-    smallest = min(first.spacing_mm)
-    shift = np.abs(first.affine[:3, 3] - second.affine[:3, 3]).max()
-    turn = np.abs(first.affine[:3, :3] - second.affine[:3, :3]).max()
-    return bool(shift <= tolerance * smallest and turn <= 0.01 * smallest)
+    seen = moved[(slice(None), *(slice(None, None, int(sign)) for sign in signs))]
+    return seen, Geometry(geometry.affine @ turn)
 
 
 def _in_one_line(matrix: Affine) -> str:

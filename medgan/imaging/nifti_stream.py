@@ -17,9 +17,13 @@ try:
     from isal.isal_zlib import error as _isal_error
 
     _DAMAGE: tuple[Any, ...] = (EOFError, zlib.error, gzip.BadGzipFile, _isal_error)
+    GZIP_LEVEL = 2  # of isal's 0 to 3: files as large as at level 6 of zlib
 except ImportError:  # a platform without the wheel
     _igzip = gzip
     _DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
+    GZIP_LEVEL = 6
+
+gzip_writer = _igzip.GzipFile
 
 Bytes = npt.NDArray[np.uint8]
 

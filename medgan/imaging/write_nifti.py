@@ -1,8 +1,8 @@
 """Write a NIfTI volume with its source's header."""
 
-import gzip
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import nibabel as nib
 import numpy as np
@@ -12,6 +12,7 @@ from medgan.imaging.image import Image
 from medgan.imaging.nifti import rescale_of
 from medgan.imaging.nifti_bytes import read_nifti_head
 from medgan.imaging.nifti_header import RGB24, layout_of, parse_header
+from medgan.imaging.nifti_stream import GZIP_LEVEL, gzip_writer
 from medgan.imaging.quantize import to_stored
 
 _OF_SEVERAL_VALUES = (1003, 1004, 1005, 1006, 1007, 1008, 1009, 1010, 2001, 2002, 2003, 2004, 2005)
@@ -47,15 +48,22 @@ def write_nifti(image: Image, path: Path, like: Image) -> int:
     head = _new_head(image) if source is None else _head_of(source, image)
     header = parse_header(head, where=str(path))
     slope, intercept = (1.0, 0.0) if image.channels > 1 else rescale_of(header, where=str(path))
-    numbers, clipped = to_stored(image.pixels, image.stored.dtype, slope=slope, intercept=intercept)
-    voxels = np.moveaxis(numbers, 0, -1).astype(layout_of(header, where=str(path)).dtype, copy=False).tobytes()
-    if path.name.lower().endswith(".gz"):
-        with path.open("wb") as file, gzip.GzipFile("", "wb", 6, fileobj=file, mtime=0) as stream:
-            stream.write(head)
-            stream.write(voxels)
-    else:
-        path.write_bytes(head + voxels)
+    dtype, clipped = layout_of(header, where=str(path)).dtype, 0
+    with path.open("wb") as file, _packed(file, path) as stream:
+        stream.write(head)
+        for plane in range(image.pixels.shape[1]):
+            values = image.pixels[:, plane]
+            numbers, beyond = to_stored(values, image.stored.dtype, slope=slope, intercept=intercept)
+            stream.write(np.moveaxis(numbers, 0, -1).astype(dtype, copy=False).tobytes())
+            clipped += beyond
     return clipped
+
+
+def _packed(file: BinaryIO, path: Path) -> AbstractContextManager[Any]:
+    """The file, or a gzip stream into it: packed by isal, files are as large and written ten times as fast."""
+    if not path.name.lower().endswith(".gz"):
+        return nullcontext(file)
+    return gzip_writer("", "wb", GZIP_LEVEL, fileobj=file, mtime=0)
 
 
 def _head_of(source: Path, image: Image) -> bytes:

@@ -24,12 +24,14 @@ class Manifest:
         root: Folder that every path is relative to.
         parent: Digest of the manifest this one was translated from, if it was.
         run: Id of the run that translated it, if one did.
+        precision: Number format that its networks computed in, where the run's method has networks.
     """
 
     cases: tuple[Case, ...]
     root: Path
     parent: str | None = None
     run: str | None = None
+    precision: str | None = None
 
     def __len__(self) -> int:
         return len(self.cases)
@@ -85,8 +87,8 @@ def read_manifest(path: Path, *, root: Path) -> Manifest:
     cases, errors = parse_manifest(path)
     if errors:
         raise errors[0]
-    parent, run, digest = _read_origin(path.with_suffix(".json"))
-    manifest = Manifest(cases=cases, root=root, parent=parent, run=run)
+    parent, run, precision, digest = _read_origin(path.with_suffix(".json"))
+    manifest = Manifest(cases=cases, root=root, parent=parent, run=run, precision=precision)
     if digest not in {None, manifest.digest}:
         raise ManifestError(
             "M008",
@@ -105,20 +107,21 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
     # The JSON goes first: where a crash leaves only it, its digest does not fit and reading says so.
     if manifest.parent or manifest.run:
         content = {"parent": manifest.parent, "run": manifest.run, "digest": manifest.digest}
+        content |= {"precision": manifest.precision} if manifest.precision else {}
         replace_text(origin, json.dumps(content, indent=2) + "\n")
     replace_text(path, _to_csv(manifest.cases))
     if not (manifest.parent or manifest.run):
         origin.unlink(missing_ok=True)
 
 
-def _read_origin(path: Path) -> tuple[str | None, str | None, str | None]:
+def _read_origin(path: Path) -> tuple[str | None, str | None, str | None, str | None]:
     if not path.exists():
-        return None, None, None
+        return None, None, None, None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        parent, run, digest = (content.get(name) for name in ("parent", "run", "digest"))
-        if not all(value is None or isinstance(value, str) for value in (parent, run, digest)):
-            raise ValueError("parent, run or digest is no text")  # noqa: TRY301, RUF100
+        origin = tuple(content.get(name) for name in ("parent", "run", "precision", "digest"))
+        if not all(value is None or isinstance(value, str) for value in origin):
+            raise ValueError("parent, run, precision or digest is no text")  # noqa: TRY301, RUF100
     except (ValueError, AttributeError, RecursionError) as error:
         raise ManifestError(
             "M008",
@@ -127,7 +130,8 @@ def _read_origin(path: Path) -> tuple[str | None, str | None, str | None]:
             got=str(error)[:120],
             remedy="make the manifest again",
         ) from error
-    return parent, run, digest
+    parent, run, precision, digest = origin
+    return parent, run, precision, digest
 
 
 def _to_csv(cases: tuple[Case, ...]) -> str:

@@ -8,6 +8,7 @@ from medgan.settings.base import Settings
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
+TranslationPrecision = Literal["fp32", "bf16"]
 
 _FREE_TO_CHANGE = frozenset(
     {

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from medgan.errors import SettingsError
 from medgan.settings.base import Settings
 from medgan.settings.content import load_mapping
-from medgan.settings.loop import DeviceName, PrecisionName
+from medgan.settings.loop import DeviceName, PrecisionName, TranslationPrecision
 from medgan.settings.preparation import Preparation
 from medgan.settings.selection import Selection
 
@@ -119,6 +119,11 @@ class Study(Settings):
     seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1)
     device: DeviceName = "auto"
     precision: PrecisionName = "auto"
+    translation_precision: TranslationPrecision = Field(
+        default="fp32",
+        description="of translating images: fp32 gives the same images, but for rounding, on every machine; bf16 is "
+        "faster where the hardware computes in it, and coarser",
+    )
     threads: int = Field(default=1, ge=1, description="threads of training a translator")
     preparing_threads: int | None = Field(
         default=None, ge=1, description="cases that are prepared at a time; by default one for every core"

@@ -286,7 +286,7 @@ def _provenance(study: Study) -> Provenance:
         # Folder names may tell who the patients are.
         command=shlex.join(["medgan", *(Path(word).name for word in sys.argv[1:])]),
         device=f"{device.type} ({platform.processor() or platform.machine()})",
-        precision=pick_precision(study.precision, device),
+        precision=f"{pick_precision(study.precision, device)}, in translation {study.translation_precision}",
         versions=tuple(Fact(name, version(name)) for name in PACKAGES),
         run_ids=tuple(_run_ids(study)),
         settings=(Fact("study", json.dumps(study.model_dump(mode="json", exclude=_PATHS), indent=2)),),

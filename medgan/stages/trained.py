@@ -15,15 +15,20 @@ from medgan.imaging.derivation import Derivation
 from medgan.imaging.image import Image
 from medgan.imaging.intensity import Window
 from medgan.imaging.slices import crop_back, neighbour_stack, pad_to_multiple
-from medgan.settings.loop import DeviceName
+from medgan.settings.loop import DeviceName, TranslationPrecision
 from medgan.settings.preparation import Preparation
 from medgan.training.device import pick_device
 from medgan.training.identity import Identity
+from medgan.training.inference import exact_arithmetic, ready_for_inference, side_by_side
 from medgan.training.translator import Domain, SampleShape, Translator
 from medgan.training.weights import load_weights, read_weights
-from medgan.transforms.prepare import Prepared, prepare, restore
+from medgan.transforms.prepare import Prepared, check_preset, prepare, restore
+from medgan.transforms.slabs import slabs
+from medgan.transforms.volume import restoring, trace_volume
 
 Array = npt.NDArray[np.float32]
+
+_GPU_BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class TrainedTranslator:
     """A translator with what it needs to take an image in and give one back.
 
     Args:
-        learner: The method with its weights, in evaluation mode.
+        learner: The method with its weights, its networks made ready for inference.
         preparation: How its images were prepared.
         source: Domain it takes.
         target: Domain it gives.
@@ -39,6 +44,7 @@ class TrainedTranslator:
         weights_sha256: SHA-256 of its weights.
         method: Name of the method.
         device: Where it computes.
+        precision: Number format in which its networks compute.
     """
 
     learner: Translator
@@ -49,6 +55,7 @@ class TrainedTranslator:
     weights_sha256: str
     method: str
     device: torch.device
+    precision: TranslationPrecision = "fp32"
 
     @property
     def run(self) -> str:
@@ -64,30 +71,58 @@ class TrainedTranslator:
             weights_sha256=self.weights_sha256,
             source=self.source,
             target=self.target,
+            precision=self.computed_in or "",
         )
+
+    @property
+    def computed_in(self) -> str | None:
+        """Number format of its networks; None for a method that has none."""
+        return self.precision if self.learner.groups else None
 
     def translate(self, image: Image, *, to: str | None = None) -> Image:
         """Translate one image, with its geometry, size and type kept.
+
+        A volume goes through in slabs of slices: beside it and the result, a few slices are held as floats. Only
+        where the preparation resamples are there float copies of the whole.
 
         Args:
             image: As :func:`medgan.read_image` gives it.
             to: Domain wanted; the target by default, the source where the method maps back.
         """
+        check_preset(image, self.preparation)
+        if image.is_volume:
+            return self._translate_volume(image, to)
         prepared = prepare(image, self.preparation)
         return self.restored(self.translate_array(prepared.pixels, to=to), prepared, image, to=to)
+
+    def _translate_volume(self, image: Image, to: str | None) -> Image:
+        values, _, trace = trace_volume(image, self.preparation)
+        back = restoring(trace, source=image, window=self.windows[to or self.target])
+        _, depth, height, width = values.shape
+        around = self.learner.shape.neighbours // 2
+        for part in slabs((depth, height, width)):
+            start, stop = max(0, part.start - around), min(depth, part.stop + around)
+            prepared = trace.window.to_unit(values[:, start:stop])
+            own = slice(part.start - start, part.stop - start)
+            changed = self._slices(prepared, range(own.start, own.stop), to=to, batch_size=None)
+            back.put(part.start, changed, before=prepared[:, own])
+        return back.image()
 
     def restored(self, pixels: Array, prepared: Prepared, source: Image, *, to: str | None = None) -> Image:
         """A translated prepared array as an image on the source's grid, in the wanted domain's units."""
         window = None if prepared.trace.window.unit == "level" else self.windows[to or self.target]
         return restore(pixels, prepared.trace, source=source, prepared_source=prepared.pixels, window=window)
 
-    def translate_array(self, pixels: Array, *, to: str | None = None, batch_size: int = 8) -> Array:
+    def translate_array(self, pixels: Array, *, to: str | None = None, batch_size: int | None = None) -> Array:
         """Translate a prepared array.
 
+        The last batch of a volume is filled up, so that a slice gives the same whatever stands beside it.
+
         Args:
-            pixels: (C, H, W), or (C, D, H, W) which goes through slice by slice, in [-1, 1].
+            pixels: (C, H, W), or (C, D, H, W) which goes through slice by slice, in [-1, 1]; it may be a memory map.
             to: Domain wanted.
-            batch_size: Slices that go through at a time.
+            batch_size: Slices that go through at a time; by default 1 on the CPU, where more gain nothing, and 8 on a
+                GPU.
 
         Returns:
             The same shape, in [-1, 1].
@@ -95,23 +130,39 @@ class TrainedTranslator:
         Raises:
             GeometryError: G005, if the number of channels is not the trained one.
         """
-        if pixels.shape[0] != self.learner.shape.channels:
+        if pixels.ndim == 3:
+            return self._slices(pixels[:, None], range(1), to=to, batch_size=1)[:, 0]
+        return self._slices(pixels, range(pixels.shape[1]), to=to, batch_size=batch_size)
+
+    def _slices(self, volume: Array, indices: range, *, to: str | None, batch_size: int | None) -> Array:
+        """Translate some slices of a prepared volume (C, D, H, W), whose others are neighbours: (C, n, H, W)."""
+        shape, letter = self.learner.shape, self._letter(to)
+        if volume.shape[0] != shape.channels:
             raise GeometryError(
-                "G005", "wrong number of channels", got=str(pixels.shape[0]), expected=str(self.learner.shape.channels)
+                "G005", "wrong number of channels", got=str(volume.shape[0]), expected=str(shape.channels)
             )
-        volume = pixels if pixels.ndim == 4 else pixels[:, None]
-        out = np.empty(volume.shape, dtype=np.float32)
-        for start in range(0, volume.shape[1], batch_size):
-            indices = range(start, min(start + batch_size, volume.shape[1]))
-            stacks = [neighbour_stack(volume, i, neighbours=self.learner.shape.neighbours) for i in indices]
-            out[:, indices.start : indices.stop] = np.moveaxis(self._batch(stacks, self._letter(to)), 0, 1)
-        return out if pixels.ndim == 4 else out[:, 0]
+        size = batch_size or (_GPU_BATCH if self.device.type == "cuda" else 1)
+        out = np.empty((volume.shape[0], len(indices), *volume.shape[2:]), dtype=np.float32)
+
+        def put(start: int) -> None:
+            chosen = indices[start : start + size]
+            stacks = [neighbour_stack(volume, i, neighbours=shape.neighbours) for i in chosen]
+            stacks += [stacks[-1]] * (size - len(stacks))
+            changed = self._batch(stacks, letter)[: len(chosen)]
+            out[:, start : start + len(chosen)] = np.moveaxis(changed, 0, 1)
+
+        side_by_side(put, range(0, len(indices), size), device=self.device)
+        return out
 
     @torch.inference_mode()
     def _batch(self, stacks: Sequence[Array], to: Domain) -> Array:
         padded, before = pad_to_multiple(np.stack(stacks), self.learner.size_multiple)
-        batch = torch.from_numpy(np.ascontiguousarray(padded)).to(self.device)
-        result = self.learner.translate(batch, to=to).float().clamp(-1, 1).cpu().numpy()
+        batch = torch.from_numpy(np.ascontiguousarray(padded))
+        if self.device.type == "cuda":
+            batch = batch.pin_memory()
+        batch = batch.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+        with exact_arithmetic(self.device):
+            result = self.learner.translate(batch, to=to).float().clamp(-1, 1).cpu().numpy()
         return crop_back(result, before)
 
     def _letter(self, to: str | None) -> Domain:
@@ -129,12 +180,16 @@ class TrainedTranslator:
         return [self.target if letter == "b" else self.source for letter in self.learner.directions]
 
 
-def open_run(run: Path | str, *, device: DeviceName = "auto") -> TrainedTranslator:
+def open_run(
+    run: Path | str, *, device: DeviceName = "auto", precision: TranslationPrecision = "fp32"
+) -> TrainedTranslator:
     """Open a finished translator run.
 
     Args:
         run: Folder of a ``train`` job.
         device: Where to compute.
+        precision: ``"fp32"`` gives the same images, but for rounding, on every machine; ``"bf16"`` is faster where
+            the hardware computes in it, and coarser.
 
     Raises:
         CheckpointError: If the weights are absent, damaged or not a translator's.
@@ -151,7 +206,7 @@ def open_run(run: Path | str, *, device: DeviceName = "auto") -> TrainedTranslat
     where = pick_device(device)
     direction = identity.context["direction"]
     return TrainedTranslator(
-        learner=_rebuilt(identity, tensors).to(where),
+        learner=ready_for_inference(_rebuilt(identity, tensors), precision=precision, device=where),
         preparation=Preparation.model_validate(identity.context["preparation"]),
         source=direction["source"],
         target=direction["target"],
@@ -159,6 +214,7 @@ def open_run(run: Path | str, *, device: DeviceName = "auto") -> TrainedTranslat
         weights_sha256=info.sha256,
         method=identity.method,
         device=where,
+        precision=precision,
     )
 
 

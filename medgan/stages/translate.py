@@ -4,9 +4,11 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from medgan.imaging.case_images import read_case_image
+from medgan.imaging.image import Image
 from medgan.imaging.write import write_image
 from medgan.manifests.file_checks import files_of
 from medgan.manifests.manifest import Case, Manifest, write_manifest
@@ -18,8 +20,8 @@ from medgan.stages.progress import Progress
 from medgan.stages.trained import TrainedTranslator, open_run
 from medgan.stages.translate_masks import copy_mask, suffix_of
 from medgan.stages.workspace import Workspace, train_job
+from medgan.stages.writer import WriterBehind
 from medgan.training.device import set_threads
-from medgan.transforms.prepare import prepare
 
 
 def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress) -> list[Path]:
@@ -32,7 +34,8 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
     materials = open_materials(study)
     fold, seed = arguments.place
     name = arguments.named("translator")
-    trained = open_run(Workspace(study.output).require(train_job(name, fold, seed)), device=study.device)
+    place = Workspace(study.output).require(train_job(name, fold, seed))
+    trained = open_run(place, device=study.device, precision=study.translation_precision)
     subjects = set(materials.folds.test(fold))
     if any(arm.images == name for task in study.tasks for arm in task.arms):
         subjects |= materials.folds.train(fold)
@@ -54,6 +57,9 @@ def translate_manifest(
 ) -> Manifest:
     """Translate cases of a manifest and write images, masks and ``manifest.csv``.
 
+    While one case is written, the next is computed; what goes wrong in either names its case. An image appears under
+    its name only when it is whole.
+
     Every image keeps its format, size and geometry. The new manifest names its parent's digest and the run, and its
     cases carry the target's domain, their labels, and the domain they came from in the column ``translated_from``.
     The parent's free columns go with them, but for paths: files lie elsewhere, and may be named after patients.
@@ -68,29 +74,33 @@ def translate_manifest(
     """
     chosen = manifest.cases if cases is None else cases
     shown: Iterable[Case] = progress.over(chosen, doing="translating") if progress else chosen
-    done = tuple(_translate_case(trained, manifest, case, folder, go_on=go_on) for case in shown)
-    translated = Manifest(cases=done, root=folder, parent=manifest.digest, run=trained.run)
+    with WriterBehind() as behind:
+        done = tuple(_translate_case(trained, manifest, case, folder, go_on=go_on, behind=behind) for case in shown)
+    translated = Manifest(
+        cases=done, root=folder, parent=manifest.digest, run=trained.run, precision=trained.computed_in
+    )
     write_manifest(translated, folder / "manifest.csv")
     return translated
 
 
-def _translate_case(trained: TrainedTranslator, manifest: Manifest, case: Case, folder: Path, *, go_on: bool) -> Case:
+def _translate_case(
+    trained: TrainedTranslator, manifest: Manifest, case: Case, folder: Path, *, go_on: bool, behind: WriterBehind
+) -> Case:
     source_path = manifest.image_path(case)
     name, cap = safe_name(case.case_id), trained.preparation.max_megapixels
+    mask = None
     with about_case(manifest, case):
         image = Path("images") / (name + suffix_of(source_path))
-        if not (go_on and (folder / image).exists()):
-            source = read_case_image(
-                manifest, case, max_megapixels=cap, guard=True, fill_not_finite=trained.preparation.fill_not_finite
-            )
-            prepared = prepare(source, trained.preparation)
-            result = trained.restored(trained.translate_array(prepared.pixels), prepared, source)
-            (folder / image).parent.mkdir(parents=True, exist_ok=True)
-            write_image(result, folder / image, like=source, derivation=trained.derivation)
-    mask = None
-    if case.mask is not None:
-        with about_case(manifest, case):
+        made = go_on and (folder / image).exists()
+        source = None if made else _read(trained, manifest, case)
+        if case.mask is not None:
             mask = copy_mask(manifest, case, folder / "masks" / name, cap=cap).relative_to(folder)
+        behind.begin()
+        if source is not None:
+            result = trained.translate(source)
+            write = partial(_write, result, source, folder / image, trained=trained, manifest=manifest, case=case)
+    if source is not None:  # outside, so that what went wrong with the case before is not told of this one
+        behind.hand_over(write)
     return replace(
         case,
         domain=trained.target,
@@ -100,6 +110,25 @@ def _translate_case(trained: TrainedTranslator, manifest: Manifest, case: Case, 
         mask=None if mask is None else str(mask),
         extra=_free_columns(manifest, case) | {"translated_from": case.domain},
     )
+
+
+def _read(trained: TrainedTranslator, manifest: Manifest, case: Case) -> Image:
+    preparation = trained.preparation
+    return read_case_image(
+        manifest,
+        case,
+        max_megapixels=preparation.max_megapixels,
+        guard=True,
+        fill_not_finite=preparation.fill_not_finite,
+    )
+
+
+def _write(
+    result: Image, source: Image, path: Path, *, trained: TrainedTranslator, manifest: Manifest, case: Case
+) -> None:
+    with about_case(manifest, case):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(result, path, like=source, derivation=trained.derivation)
 
 
 def _free_columns(manifest: Manifest, case: Case) -> dict[str, str]:

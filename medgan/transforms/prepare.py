@@ -11,7 +11,7 @@ from medgan.transforms.photograph import prepare_photograph, restore_photograph,
 from medgan.transforms.trace import Prepared, Trace
 from medgan.transforms.volume import prepare_volume, restore_volume, restore_volume_label
 
-__all__ = ["Prepared", "Trace", "prepare", "restore", "restore_label"]
+__all__ = ["Prepared", "Trace", "check_preset", "prepare", "restore", "restore_label"]
 
 _VOLUME_PRESETS = ("ct", "mr")
 
@@ -31,15 +31,7 @@ def prepare(image: Image, preparation: Preparation, *, label: Pixels | None = No
         GeometryError: G003 if label and image differ in shape; G021 if the preset does not fit the image.
         IntensityError: I001, if a volume is constant.
     """
-    volume = preparation.preset in _VOLUME_PRESETS
-    if volume != image.is_volume:
-        raise GeometryError(
-            "G021",
-            "the preset does not fit the image",
-            where=str(image.path or "image"),
-            got=f"preset {preparation.preset} for a {'volume' if image.is_volume else 'photograph'}",
-            expected="ct or mr for a volume, fundus or photograph for a photograph",
-        )
+    check_preset(image, preparation)
     if label is not None and label.shape != image.grid_shape:
         raise GeometryError(
             "G003",
@@ -48,7 +40,23 @@ def prepare(image: Image, preparation: Preparation, *, label: Pixels | None = No
             got=str(label.shape),
             expected=str(image.grid_shape),
         )
-    return (prepare_volume if volume else prepare_photograph)(image, preparation, label=label)
+    return (prepare_volume if image.is_volume else prepare_photograph)(image, preparation, label=label)
+
+
+def check_preset(image: Image, preparation: Preparation) -> None:
+    """Refuse a preset for another kind of image.
+
+    Raises:
+        GeometryError: G021.
+    """
+    if (preparation.preset in _VOLUME_PRESETS) != image.is_volume:
+        raise GeometryError(
+            "G021",
+            "the preset does not fit the image",
+            where=str(image.path or "image"),
+            got=f"preset {preparation.preset} for a {'volume' if image.is_volume else 'photograph'}",
+            expected="ct or mr for a volume, fundus or photograph for a photograph",
+        )
 
 
 def restore(

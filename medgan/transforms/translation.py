@@ -11,6 +11,7 @@ from monai.data.meta_tensor import MetaTensor
 from monai.transforms import MapTransform, RandomizableTransform
 
 from medgan.errors import CheckpointError, GeometryError
+from medgan.settings.loop import TranslationPrecision
 from medgan.stages.trained import TrainedTranslator, open_run
 
 
@@ -25,6 +26,7 @@ class RandDomainTranslated(RandomizableTransform, MapTransform):
         run: Folder of a finished ``train`` job.
         prob: Probability of translating a sample, in [0, 1]; one draw for all keys.
         to: Domain wanted; the run's target by default.
+        precision: See :func:`medgan.open_run`.
         allow_missing_keys: Do nothing about a key that is not there.
 
     Raises:
@@ -46,11 +48,12 @@ class RandDomainTranslated(RandomizableTransform, MapTransform):
         *,
         prob: float = 0.5,
         to: str | None = None,
+        precision: TranslationPrecision = "fp32",
         allow_missing_keys: bool = False,
     ) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)
         RandomizableTransform.__init__(self, prob)
-        self.run, self.to = Path(run), to
+        self.run, self.to, self.precision = Path(run), to, precision
         if not (self.run / "weights.json").is_file():
             raise CheckpointError(
                 "C001", "no weights", where=str(run), remedy="train first, or name the run's directory"
@@ -79,7 +82,7 @@ class RandDomainTranslated(RandomizableTransform, MapTransform):
                 remedy="scale it as the run's preparation does before translating",
             )
         if self._trained is None:
-            self._trained = open_run(self.run)
+            self._trained = open_run(self.run, precision=self.precision)
         result = self._trained.translate_array(array, to=self.to)
         if not isinstance(image, torch.Tensor):
             return result.astype(np.asarray(image).dtype, copy=False)

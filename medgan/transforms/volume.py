@@ -1,26 +1,23 @@
 """Prepare a CT or MR volume for a network, and put a translated one back on its grid."""
 
-from dataclasses import replace
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from medgan.errors import GeometryError
-from medgan.imaging.geometry import Geometry, reorient, turn_back
-from medgan.imaging.image import Image, Pixels, StoredAs
+from medgan.imaging.geometry import Geometry, reorient, reorient_view, turn_back
+from medgan.imaging.image import Image, Pixels
 from medgan.imaging.intensity import Window
-from medgan.imaging.quantize import round_to
 from medgan.settings.preparation import Preparation
 from medgan.transforms.foreground import find_foreground
 from medgan.transforms.resample import Shape, grid_of_spacing, resample, resample_labels
+from medgan.transforms.slabs import Restoring, able_to_hold, slabs, to_type, traced
 from medgan.transforms.trace import Prepared, Trace, notes_of, rows_of
 
 Floats = npt.NDArray[np.float32]
+Field = npt.NDArray[np.bool_]
 
 AXIS_CODES = "SPL"
 _SAME_SPACING = 1e-3
-_FEWEST_LEVELS = 128
 
 
 def prepare_volume(image: Image, preparation: Preparation, *, label: Pixels | None = None) -> Prepared:
@@ -39,20 +36,40 @@ def prepare_volume(image: Image, preparation: Preparation, *, label: Pixels | No
         IntensityError: I001, if the volume is constant.
     """
     source = _geometry(image)
-    _refuse_colour(image)
-    values, geometry = reorient(image.pixels, source, axis_codes=AXIS_CODES)
     turned = None if label is None else reorient(label[None], source, axis_codes=AXIS_CODES)[0][0]
+    values, geometry = reorient_view(image.pixels, source, axis_codes=AXIS_CODES)
+    wanted = _wanted_grid(geometry, _spatial(values), preparation.spacing_mm)
+    if wanted is not None and turned is not None:
+        turned = resample_labels(turned, geometry, to=wanted[0], shape=wanted[1])
+    values, field, trace = trace_volume(image, preparation)
+    pixels = np.empty(values.shape, dtype=np.float32)
+    for part in slabs(_spatial(values)):
+        pixels[:, part] = trace.window.to_unit(values[:, part])
+    return Prepared(pixels, turned, np.ones(values.shape[1:], dtype=bool) if field is None else field, trace)
+
+
+def trace_volume(image: Image, preparation: Preparation) -> tuple[Pixels, Field | None, Trace]:
+    """What :func:`prepare_volume` does, but for the last step: values are not scaled yet.
+
+    Returns:
+        Values (1, D, H, W) in units with axes growing to "SPL", a view of the image's own unless resampled; the
+        field, None where it is everything; and the trace, whose window scales the values.
+
+    Raises:
+        As :func:`prepare_volume`.
+    """
+    source = _geometry(image)
+    _refuse_colour(image)
+    values, geometry = reorient_view(image.pixels, source, axis_codes=AXIS_CODES)
     filled = image.stored.filled
     losses = [f"not finite, filled: {filled} voxels"] if filled else []
     wanted = _wanted_grid(geometry, _spatial(values), preparation.spacing_mm)
     if wanted is not None:
         values = resample(values, geometry, to=wanted[0], shape=wanted[1])
-        if turned is not None:
-            turned = resample_labels(turned, geometry, to=wanted[0], shape=wanted[1])
         losses.append(f"resampled from {_millimetres(geometry)} to {_millimetres(wanted[0])}")
         geometry = wanted[0]
     field, window = _field_and_window(values[0], preparation)
-    clipped = window.clipped_share(values[0][field])
+    clipped = _clipped_share(values[0], field, window)
     if clipped > 0:
         losses.append(f"clipped {100 * clipped:.3g} % of the field")
     trace = Trace(
@@ -68,7 +85,7 @@ def prepare_volume(image: Image, preparation: Preparation, *, label: Pixels | No
         losses=tuple(losses),
         notes=notes_of(image),
     )
-    return Prepared(window.to_unit(values), turned, field, trace)
+    return values, field, trace
 
 
 def restore_volume(
@@ -90,29 +107,53 @@ def restore_volume(
         prepared_source: What the network saw; made again from the source if None.
         window: Window of the result, where it is not the trace's.
     """
-    wanted = window or trace.window
-    values = wanted.from_unit(pixels)
-    geometry, target = _traced(trace)
-    if trace.resampled:
-        shape = _shape3(trace.source_shape)
-        values = resample(values, geometry, to=target, shape=shape).astype(np.float64)
-    else:
-        values = _turned_back(values, geometry, target)
-    out = source if wanted == trace.window else _able_to_hold(source, wanted)
-    result = _to_type(values, out.pixels.dtype)
-    if not trace.resampled and wanted == trace.window:
-        before = prepared_source if prepared_source is not None else _prepared_again(source, trace)
-        unchanged = _turned_back(pixels == before, geometry, target)
-        result = np.where(unchanged, source.pixels, result)
-    return out.with_pixels(result)
+    put_back = restoring(trace, source=source, window=window)
+    for part in slabs(_shape3(trace.prepared_shape)):
+        before = None if prepared_source is None else prepared_source[:, part]
+        put_back.put(part.start, pixels[:, part], before=before)
+    return put_back.image()
+
+
+def restoring(trace: Trace, *, source: Image, window: Window | None) -> "Restoring | RestoringResampled":
+    """What puts a volume back as :func:`restore_volume` does, slab by slab as the translation gives them."""
+    return (RestoringResampled if trace.resampled else Restoring)(source, trace, window=window)
+
+
+class RestoringResampled:
+    """Gathers a translated volume of another spacing; interpolating it back takes the whole, in float64.
+
+    Args:
+        source: The image as read.
+        trace: How it was prepared.
+        window: Window of the result, where it is not the trace's.
+    """
+
+    def __init__(self, source: Image, trace: Trace, *, window: Window | None) -> None:
+        self._source, self._trace, self._window = source, trace, window or trace.window
+        self._values = np.empty(trace.prepared_shape, dtype=np.float32)
+
+    def put(self, start: int, pixels: Floats, *, before: Floats | None = None) -> None:
+        """Take slices (1, n, H, W) in [-1, 1], from ``start`` on."""
+        self._values[:, start : start + pixels.shape[1]] = self._window.from_unit(pixels)
+
+    def image(self) -> Image:
+        """The whole image, once every slice is there."""
+        trace, wanted = self._trace, self._window
+        geometry, target = traced(trace)
+        values = resample(self._values, geometry, to=target, shape=_shape3(trace.source_shape))
+        out = self._source if wanted == trace.window else able_to_hold(self._source, wanted)
+        result = np.empty(values.shape, dtype=out.pixels.dtype)
+        for part in slabs(_shape3(values.shape)):
+            result[:, part] = to_type(values[:, part].astype(np.float64), result.dtype)
+        return out.with_pixels(result)
 
 
 def restore_volume_label(label: Pixels, trace: Trace) -> Pixels:
     """Put labels (D, H, W) back on the source's grid, to the nearest."""
-    geometry, target = _traced(trace)
+    geometry, target = traced(trace)
     if trace.resampled:
         return resample_labels(label, geometry, to=target, shape=_shape3(trace.source_shape))
-    return _turned_back(label[None], geometry, target)[0]
+    return turn_back(label[None], geometry, to=target)[0]
 
 
 def _geometry(image: Image) -> Geometry:
@@ -153,55 +194,22 @@ def _millimetres(geometry: Geometry) -> str:
     return " x ".join(f"{spacing:.3g}" for spacing in geometry.spacing_mm) + " mm"
 
 
-def _field_and_window(values: Pixels, preparation: Preparation) -> tuple[npt.NDArray[np.bool_], Window]:
+def _field_and_window(values: Pixels, preparation: Preparation) -> tuple[Field | None, Window]:
     if preparation.preset == "ct":
         Window(low=float(values.min()), high=float(values.max()), unit="HU")  # a constant volume is refused
         low, high = preparation.window_hu
-        return np.ones(values.shape, dtype=bool), Window(low=low, high=high, unit="HU")
+        return None, Window(low=low, high=high, unit="HU")
     field = find_foreground(values)
-    low, high = (float(value) for value in np.percentile(values[field], preparation.percentiles))
+    ends = np.percentile(values[field], preparation.percentiles, overwrite_input=True)
+    low, high = (float(value) for value in ends)
     return field, Window(low=low, high=high, unit="a.u.")
 
 
-def _traced(trace: Trace) -> tuple[Geometry, Geometry]:
-    prepared, source = trace.prepared_geometry, trace.source_geometry
-    if prepared is None or source is None:
-        raise GeometryError("G021", "the trace is not a volume's", got=f"preset {trace.preset}")
-    return prepared, source
-
-
-def _turned_back(values: Pixels, geometry: Geometry, target: Geometry) -> Pixels:
-    return turn_back(values, geometry, to=target)
-
-
-def _prepared_again(source: Image, trace: Trace) -> Floats:
-    return trace.window.to_unit(reorient(source.pixels, _geometry(source), axis_codes=AXIS_CODES)[0])
-
-
-def _able_to_hold(source: Image, window: Window) -> Image:
-    """The source, or its like in float32 where its type is too small or too coarse for a window."""
-    if window.unit == "HU" and source.stored.unit != "HU":  # an MR made into a CT is written as one
-        source = replace(source, stored=replace(source.stored, unit="HU"))
-    stored = source.stored
-    if np.dtype(stored.dtype).kind == "f":
-        return source
-    limits = np.iinfo(stored.dtype)
-    ends = sorted((stored.slope * limits.min + stored.intercept, stored.slope * limits.max + stored.intercept))
-    fine = (window.high - window.low) / abs(stored.slope) >= _FEWEST_LEVELS
-    if fine and ends[0] <= window.low and window.high <= ends[1]:
-        return source
-    note = f"stored anew: {stored.dtype} cannot hold [{window.low:g}, {window.high:g}] in {_FEWEST_LEVELS} steps"
-    anew = StoredAs(format=stored.format, dtype="float32", unit=window.unit, notes=(*stored.notes, note))
-    if stored.format == "dicom":  # which has no floats for CT and MR: a rescale that spreads the window over 16 bits
-        anew = replace(anew, dtype="uint16", slope=_sixteen_bits(window), intercept=float(f"{window.low:.10g}"))
-    return replace(source, pixels=source.pixels.astype(np.float32), stored=anew)
-
-
-def _sixteen_bits(window: Window) -> float:
-    return float(f"{(window.high - window.low) / (2**16 - 2):.10g}")
-
-
-def _to_type(values: Pixels, dtype: np.dtype[Any]) -> Pixels:
-    if dtype.kind == "f":
-        return values.astype(dtype)
-    return round_to(values, dtype.name)[0]
+def _clipped_share(values: Pixels, field: Field | None, window: Window) -> float:
+    """Share of the field that the window clips, counted slab by slab."""
+    clipped = total = 0
+    for part in slabs(_shape3(values.shape)):
+        inside = values[part].ravel() if field is None else values[part][field[part]]
+        clipped += int(np.count_nonzero((inside < window.low) | (inside > window.high)))
+        total += inside.size
+    return clipped / total

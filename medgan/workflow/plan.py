@@ -141,7 +141,7 @@ def _translator_jobs(study: Study, plan: TranslatorPlan, fold: int, seed: int) -
         stage="translate",
         arguments=where,
         needs=(train.id,),
-        settings={"all": needs_training_cases(study, plan.name)},
+        settings={"all": needs_training_cases(study, plan.name), "precision": study.translation_precision},
         threads=study.threads,
         gpus=1,
     )

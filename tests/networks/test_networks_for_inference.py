@@ -1,0 +1,133 @@
+"""The inference copy of a network gives what the network gives, on every size and whatever the batch."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from medgan.networks.for_inference import for_inference
+from medgan.networks.resnet_generator import ResNetGenerator
+from medgan.networks.unet_generator import UNetGenerator
+from medgan.networks.winograd import WinogradConvolution, suits
+
+CPU = torch.device("cpu")
+ROUNDING = 5e-5
+"""Largest difference in [-1, 1] that another order of summation makes in nine blocks; fp32 itself is off by 3e-6."""
+
+
+def images(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def resnet(**changes: object) -> ResNetGenerator:
+    torch.manual_seed(1)
+    settings: dict[str, object] = {"in_channels": 1, "out_channels": 1, "width": 16, "blocks": 9}
+    return ResNetGenerator(**{**settings, **changes}).eval()
+
+
+def unet(**changes: object) -> UNetGenerator:
+    torch.manual_seed(2)
+    settings: dict[str, object] = {"in_channels": 3, "out_channels": 1, "width": 16, "depth": 5}
+    return UNetGenerator(**{**settings, **changes}).eval()
+
+
+NETWORKS = {
+    "resnet": resnet,
+    "as published": lambda: resnet(upsampling="transposed"),
+    "group norm": lambda: resnet(norm="group"),
+    "no norm": lambda: resnet(norm="none", blocks=2),
+    "changes": lambda: resnet(predicts="change"),
+    "colour": lambda: resnet(in_channels=3, out_channels=3, width=32, blocks=2),
+    "unet": unet,
+    "unet as published": lambda: unet(upsampling="transposed"),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("size", [(64, 64), (76, 92), (32, 100)])
+@torch.inference_mode()
+def test_fp32_differs_from_the_network_by_rounding(name: str, size: tuple[int, int]) -> None:
+    network = NETWORKS[name]()
+    before = copy.deepcopy(network.state_dict())
+    channels = 3 if name in {"colour", "unet", "unet as published"} else 1
+    image = images(2, channels, *size)
+    made = for_inference(network, precision="fp32", device=CPU)
+    torch.testing.assert_close(made(image), network(image), atol=ROUNDING, rtol=0)
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, before[key]), "the network itself stays as it is"
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@torch.inference_mode()
+def test_bf16_stays_near_and_gives_float32(name: str) -> None:
+    network = NETWORKS[name]()
+    image = images(1, 3 if name in {"colour", "unet", "unet as published"} else 1, 64, 64)
+    made = for_inference(network, precision="bf16", device=CPU)(image)
+    reference = network(image)
+    assert made.dtype == torch.float32
+    assert (made - reference).abs().mean() < 0.02
+    assert not torch.equal(made, reference), "it was computed in fp32"
+    assert len(made.unique()) > 1000, "the output has no more steps than bf16 has"
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", ["resnet", "unet"])
+@torch.inference_mode()
+def test_the_same_input_gives_the_same_bits(name: str, precision: str) -> None:
+    made = for_inference(NETWORKS[name](), precision=precision, device=CPU)
+    image = images(1, 1 if name == "resnet" else 3, 52, 60)
+    assert torch.equal(made(image), made(image))
+
+
+def test_it_takes_no_gradient() -> None:
+    made = for_inference(resnet(), precision="fp32", device=CPU)
+    assert not any(parameter.requires_grad for parameter in made.parameters())
+    assert not made.training
+
+
+def test_the_fast_ways_are_taken() -> None:
+    """Else the tests above compare a network with itself."""
+    made = for_inference(resnet(blocks=3), precision="fp32", device=CPU)
+    found = [module for module in made.modules() if isinstance(module, WinogradConvolution)]
+    assert [module.doubled for module in found] == [False] * 6 + [True]
+    assert not any(isinstance(module, nn.InstanceNorm2d) for module in made.modules())
+    names = {type(module).__name__ for module in made.modules()}
+    assert "FewChannelsOut" in names
+
+
+class TestWinograd:
+    @pytest.mark.parametrize("size", [(16, 16), (17, 23), (18, 64), (3, 200), (96, 96)])
+    @pytest.mark.parametrize("mode", ["reflect", "zeros"])
+    @pytest.mark.parametrize("doubled", [False, True])
+    @torch.inference_mode()
+    def test_it_convolves_to_the_last_edge(self, size: tuple[int, int], mode: str, doubled: bool) -> None:
+        torch.manual_seed(3)
+        convolution = nn.Conv2d(32, 40, 3, padding=1, padding_mode=mode)
+        image = images(2, 32, *size)
+        exact = copy.deepcopy(convolution).double()
+        big = nn.functional.interpolate(image.double(), scale_factor=2) if doubled else image.double()
+        made = WinogradConvolution(convolution, doubled=doubled)(image)
+        torch.testing.assert_close(made.double(), exact(big), atol=5e-6, rtol=0)
+
+    @torch.inference_mode()
+    def test_its_rounding_error_is_of_the_size_of_the_convolutions_own(self) -> None:
+        torch.manual_seed(4)
+        convolution = nn.Conv2d(256, 64, 3, padding=1, bias=False)
+        image = torch.randn(1, 256, 32, 32)
+        exact = copy.deepcopy(convolution).double()(image.double())
+        spread = float(exact.std())
+        assert float((WinogradConvolution(convolution)(image) - exact).std()) < 2e-6 * spread
+
+    def test_only_what_it_can_do_is_given_to_it(self) -> None:
+        assert suits(nn.Conv2d(32, 32, 3, padding=1))
+        unfit = [
+            nn.Conv2d(32, 32, 3),
+            nn.Conv2d(32, 32, 3, padding=1, stride=2),
+            nn.Conv2d(32, 32, 3, padding=1, groups=2),
+            nn.Conv2d(32, 32, 3, padding=2, dilation=2),
+            nn.Conv2d(32, 32, 3, padding=1, padding_mode="circular"),
+            nn.Conv2d(16, 32, 3, padding=1),
+            nn.Conv2d(32, 32, 5, padding=2),
+        ]
+        assert not any(suits(module) for module in unfit)
