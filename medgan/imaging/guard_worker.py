@@ -1,6 +1,7 @@
 """The child of a guarded call: runs functions under limits on memory, and answers through a pipe.
 
-Started by :mod:`medgan.imaging.limits`. It imports no torch, holds no state between calls, writes nothing to the
+Started by :mod:`medgan.imaging.limits`. It imports no torch by itself (a call that resamples a volume
+does), holds no state between calls, writes nothing to the
 terminal and leaves no core dump, which would hold a patient's pixels.
 """
 
