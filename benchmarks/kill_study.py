@@ -124,8 +124,8 @@ def kill_often(folder: Path, *, kills: int, seed: int, longest_s: float, limit_s
     began, outcome = time.monotonic(), Outcome.read(folder / "outcome.json")
     before_s = outcome.seconds
     whole = folder / "whole" / "study.yaml"
-    if not whole.exists():
-        finish(make_study(whole.parent))
+    if not (whole.parent / "out" / "report" / "done.json").exists():
+        finish(whole if whole.exists() else make_study(whole.parent))
     while outcome.total < kills and time.monotonic() - began < limit_s:
         path = _study(folder, outcome.studies)
         rng = random.Random(f"{seed}/{outcome.total}/{outcome.studies}")  # noqa: S311

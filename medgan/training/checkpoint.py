@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,7 @@ def find_checkpoint(run: Path, *, name: str = "last") -> Path | None:
         # By number, not by names.json: a crash can fall between the renaming and the naming.
         return _newest(run, lambda _: True)
     if name == "best":
-        names = run / "checkpoints" / _NAMES
-        name = str(read_record(names).get("best") or "") if names.is_file() else ""
+        name = _best(run / "checkpoints") or ""
     folder = run / "checkpoints" / name
     return folder if _NAME.fullmatch(name) and folder.is_dir() else None
 
@@ -132,12 +132,12 @@ def _save(final: Path, snapshot: Snapshot, *, keep: int, best: bool) -> None:
     write_tensors(temporary / f"extra_{rank()}.safetensors", snapshot.extra)
     barrier()
     if rank() == 0:
-        _finish(temporary, final, snapshot)
-        _name(folder, final.name, keep=keep, best=best)
+        _finish(temporary, final, snapshot, best=best)
+        _name(folder, final.name, keep=keep)
     barrier()
 
 
-def _finish(temporary: Path, final: Path, snapshot: Snapshot) -> None:
+def _finish(temporary: Path, final: Path, snapshot: Snapshot, *, best: bool) -> None:
     digests = {
         f"{part}.safetensors": write_tensors(temporary / f"{part}.safetensors", tensors)
         for part, tensors in snapshot.tensors.items()
@@ -151,6 +151,7 @@ def _finish(temporary: Path, final: Path, snapshot: Snapshot) -> None:
         "identity": snapshot.identity,
         "settings": snapshot.settings,
         "progress": snapshot.progress,
+        "best": best,
         "files": digests,
     }
     write_record(temporary / _RECORD, record)
@@ -161,14 +162,24 @@ def _finish(temporary: Path, final: Path, snapshot: Snapshot) -> None:
     sync(final.parent)
 
 
-def _name(folder: Path, newest: str, *, keep: int, best: bool) -> None:
-    old = read_record(folder / _NAMES) if (folder / _NAMES).is_file() else {}
-    named = {"last": newest, "best": newest if best else old.get("best")}
+def _name(folder: Path, newest: str, *, keep: int) -> None:
+    named = {"last": newest, "best": _best(folder)}
     write_record(folder / _NAMES, named)
     for path in _by_step(folder)[keep:]:
         if path.name not in named.values():
             _remove(path)
     _sweep(folder)
+
+
+def _best(folder: Path) -> str | None:
+    """The best checkpoint's name, as its own record says: a crash can fall between the renaming and the naming."""
+    for path in _by_step(folder):
+        with suppress(CheckpointError):
+            if read_record(path / _RECORD).get("best"):
+                return path.name
+    # Records of medgan 0.1.0 do not say it.
+    named = read_record(folder / _NAMES).get("best") if (folder / _NAMES).is_file() else None
+    return str(named) if named else None
 
 
 def _read(folder: Path) -> Snapshot:
