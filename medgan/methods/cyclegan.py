@@ -68,6 +68,7 @@ class CycleGAN(Translator):
     size_multiple = 4
     groups: ClassVar = {"generator": ("g_ab", "g_ba"), "discriminator": ("d_a", "d_b")}
     ema_networks = ("g_ab", "g_ba")
+    averages_over_samples = True
 
     def __init__(self, recipe: CycleGANRecipe, *, shape: SampleShape) -> None:
         super().__init__(recipe, shape=shape)

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from medgan.settings.study import Study
 from medgan.stages.arguments import JobArguments
 from medgan.stages.materials import open_materials
 from medgan.stages.progress import Progress
+from medgan.stages.room import copy, put_whole, require_room, sweep
 from medgan.stages.trained import TrainedTranslator, open_run
 from medgan.stages.workspace import Workspace, train_job
 from medgan.training.device import set_threads
@@ -70,8 +70,14 @@ def translate_manifest(
         cases: Those to translate; all by default.
         go_on: Whether images that are there are kept: only for a folder that holds nothing but this run's.
         progress: Told how far it is.
+
+    Raises:
+        WriteError: W013, before anything is written, if the images will not fit on the disk.
     """
     chosen = manifest.cases if cases is None else cases
+    sweep(folder)
+    wanted = [(case, folder / translated_name(manifest.image_path(case), case)) for case in chosen]
+    require_room(folder, manifest, [case for case, image in wanted if not (go_on and image.exists())])
     shown: Iterable[Case] = progress.over(chosen, doing="translating") if progress else chosen
     done = tuple(_translate_case(trained, manifest, case, folder, go_on=go_on) for case in shown)
     translated = Manifest(cases=done, root=folder, parent=manifest.digest, run=trained.run)
@@ -83,7 +89,7 @@ def _translate_case(trained: TrainedTranslator, manifest: Manifest, case: Case, 
     source_path = manifest.image_path(case)
     name, cap = safe_name(case.case_id), trained.preparation.max_megapixels
     with about_case(manifest, case):
-        image = Path("images") / (name + _suffix(source_path))
+        image = translated_name(source_path, case)
         if not (go_on and (folder / image).exists()):
             source = read_case_image(manifest, case, max_megapixels=cap)
             prepared = prepare(source, trained.preparation)
@@ -106,20 +112,17 @@ def _translate_case(trained: TrainedTranslator, manifest: Manifest, case: Case, 
 
 
 def _copy_mask(manifest: Manifest, case: Case, place: Path, *, cap: float) -> Path:
-    """Copy a case's mask; one that was drawn on a photograph as stored is written upright, as the image is."""
+    """Copy a case's mask whole; one that was drawn on a photograph as stored is written upright, as the image is."""
     path = manifest.root / str(case.mask)
     place.parent.mkdir(parents=True, exist_ok=True)
     if kind_of(manifest.image_path(case)) in _PICTURES and (own_orientation(manifest.image_path(case)) or 1) > 1:
         image = read_case_image(manifest, case, max_megapixels=cap)
         label = read_case_label(manifest, case, like=image, max_megapixels=cap)
         place = place.with_name(place.name + ".png")
-        write_label_png(np.asarray(label), place)
+        put_whole(place, lambda beside: write_label_png(np.asarray(label), beside))
         return place
     place = place.with_name(place.name + _suffix(path))
-    if path.is_dir():
-        shutil.copytree(path, place, dirs_exist_ok=True)
-    else:
-        shutil.copyfile(path, place)
+    put_whole(place, lambda beside: copy(path, beside))
     return place
 
 
@@ -130,6 +133,11 @@ def _free_columns(manifest: Manifest, case: Case) -> dict[str, str]:
         return "/" in value or "\\" in value or ("." in value and (manifest.root / value).is_file())
 
     return {name: value for name, value in case.extra.items() if not is_path(value)}
+
+
+def translated_name(source: Path, case: Case) -> Path:
+    """Where the translation of a case lies below the results."""
+    return Path("images") / (safe_name(case.case_id) + _suffix(source))
 
 
 def safe_name(case_id: str) -> str:

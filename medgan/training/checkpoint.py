@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from torch import Tensor
 
 from medgan.errors import CheckpointError, WriteError
@@ -73,12 +72,12 @@ def save_checkpoint(run: Path, snapshot: Snapshot, *, keep: int = 2, best: bool 
     final = run / "checkpoints" / f"step_{snapshot.step:08d}"
     try:
         _save(final, snapshot, keep=keep, best=best)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise WriteError(
             "W012",
             "the checkpoint could not be written; the one before is whole",
             where=str(final),
-            got=str(error),
+            got=error.strerror or str(error),
             remedy="free some space and run again to go on",
         ) from error
     return final

@@ -42,11 +42,13 @@ class Learner(nn.Module):
 
     ``groups`` maps a group to the attribute names of its networks. ``turns`` is the order in which a step's turns
     come; by default each group once. The loop freezes every other group before it asks for the next turn, so that no
-    gradient is computed that no one needs.
+    gradient is computed that no one needs. ``averages_over_samples`` says that every loss is a mean over the batch's
+    samples, none of which sees another, so that the batch may go through in parts.
     """
 
     groups: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     ema_networks: ClassVar[tuple[str, ...]] = ()
+    averages_over_samples: ClassVar[bool] = False
 
     @property
     def turns(self) -> tuple[str, ...]:

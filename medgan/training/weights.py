@@ -1,5 +1,6 @@
 """Weights for inference alone: what a trained learner is rebuilt from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,22 +49,40 @@ def export_weights(run: Path, *, name: str = "last") -> Path:
     """
     snapshot = load_checkpoint(run, name=name)
     averages = snapshot.tensors.get("ema", {})
-    temporary, final = run / ".weights.safetensors.tmp", run / "weights.safetensors"
-    digest = write_tensors(temporary, {**snapshot.tensors["learner"], **averages})
-    record = run / "weights.json"
-    # Without the record there are no weights: a crash between the moves leaves none rather than a mixture.
-    record.unlink(missing_ok=True)
-    temporary.replace(final)
-    write_record(
-        record,
-        {
-            "identity": snapshot.identity,
-            "step": snapshot.step,
-            "averaged": bool(averages),
-            "weights": digest,
-            "medgan_version": medgan.__version__,
-        },
+    return write_weights(
+        run,
+        {**snapshot.tensors["learner"], **averages},
+        identity=snapshot.identity,
+        step=snapshot.step,
+        averaged=bool(averages),
     )
+
+
+def write_weights(
+    run: Path, tensors: Mapping[str, Tensor], *, identity: Mapping[str, object], step: int, averaged: bool
+) -> Path:
+    """Write weights and their record; the old ones are there until both new files are whole.
+
+    Returns:
+        Path of ``weights.json``.
+    """
+    record, written, temporary = run / "weights.json", run / ".weights.json.tmp", run / ".weights.safetensors.tmp"
+    try:
+        told = {
+            "identity": identity,
+            "step": step,
+            "averaged": averaged,
+            "weights": write_tensors(temporary, tensors),
+            "medgan_version": medgan.__version__,
+        }
+        write_record(written, told)
+        # Without the record there are no weights: a crash between the moves leaves none rather than a mixture.
+        record.unlink(missing_ok=True)
+        temporary.replace(run / "weights.safetensors")
+        written.replace(record)
+    finally:
+        temporary.unlink(missing_ok=True)
+        written.unlink(missing_ok=True)
     return record
 
 

@@ -56,6 +56,7 @@ def run_job(study: Study, job: Job, *, report: Callable[[str], None]) -> bool:
         RunError: J001, if another process runs the job; J010, if a job that it needs is not finished, or was made
             with other settings.
     """
+    from medgan.training.disk import disk_refusals_told
     from medgan.training.lock import hold_lock, make_writable
 
     workspace = Workspace(study.output)
@@ -75,10 +76,11 @@ def run_job(study: Study, job: Job, *, report: Callable[[str], None]) -> bool:
     make_writable(lock)
     began = time.monotonic()
     stage = discover.load("medgan.stages", job.stage)
-    with hold_lock(lock):
+    with hold_lock(lock), disk_refusals_told(workspace.folder(job.id)):
         if workspace.is_current(job.id, digest=job.digest, needs=job.needs):
             return False  # another process was quicker
         folder = workspace.begin(job.id, digest=job.digest, needs=job.needs)
+        make_writable(folder)
         progress = Progress(folder / "progress.json", what=job.id, report=report)
         with study_files_hidden(study):
             outputs = stage.run(study, job.arguments, folder, progress)

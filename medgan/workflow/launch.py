@@ -73,8 +73,13 @@ def launch(
     Raises:
         RunError: J020, if a job failed; the end of its log is shown.
     """
+    from medgan.training.disk import disk_refusals_told
+    from medgan.training.lock import make_writable
+
     jobs = plan_study(study)
-    write_plan(study, jobs)
+    make_writable(study.output)
+    with disk_refusals_told(study.output):
+        write_plan(study, jobs)
     stale = [job for job, state, _ in states(study, jobs) if state == "stale"]
     command = _command(study, cores=cores, gpus=gpus)
     if dry_run:
