@@ -350,6 +350,22 @@ def phantom(
     _say(str(path))
 
 
+@app.command("import-weights")
+def import_weights(
+    file: Annotated[Path, typer.Argument(help="generator from source to target (.pth)", show_default=False)],
+    out: Annotated[Path, typer.Option(help="folder of the run to make")],
+    source: Annotated[str, typer.Option(help="name of the domain that it takes")],
+    target: Annotated[str, typer.Option(help="name of the domain that it gives")],
+    back: Annotated[Path | None, typer.Option(help="CycleGAN's generator from target to source")] = None,
+    size_px: Annotated[int, typer.Option(min=16, help="longer side that images are brought to")] = 256,
+) -> None:
+    """Make a run of generators that the published CycleGAN or pix2pix code saved; only tensors are read."""
+    from medgan.stages.import_weights import import_weights as import_files
+
+    for line in import_files(file, out, source=source, target=target, back=back, size_px=size_px):
+        _say(line)
+
+
 @app.command()
 def deidentify(
     source: Annotated[Path, typer.Argument(help="file, folder or zip archive with images", show_default=False)],

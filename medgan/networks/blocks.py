@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-Norm = Literal["instance", "group", "none"]
+Norm = Literal["instance", "instance-affine", "group", "none"]
 Upsampling = Literal["resize", "transposed"]
 
 
@@ -16,7 +16,8 @@ def norm_layer(norm: Norm, channels: int) -> nn.Module:
 
     Args:
         norm: ``"instance"`` (no affine, as published for CycleGAN) takes away each channel's mean and spread, and with
-            them an image's own brightness. ``"group"`` (32 groups, affine) keeps how channels stand to each other.
+            them an image's own brightness. ``"instance-affine"`` learns a scale and a shift besides, as batch
+            normalisation does. ``"group"`` (32 groups, affine) keeps how channels stand to each other.
         channels: Channels of the layer.
 
     Source:
@@ -24,6 +25,8 @@ def norm_layer(norm: Norm, channels: int) -> nn.Module:
     """
     if norm == "instance":
         return nn.InstanceNorm2d(channels)
+    if norm == "instance-affine":
+        return nn.InstanceNorm2d(channels, affine=True)
     if norm == "group":
         return nn.GroupNorm(math.gcd(32, channels), channels)
     return nn.Identity()

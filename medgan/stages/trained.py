@@ -39,6 +39,8 @@ class TrainedTranslator:
         weights_sha256: SHA-256 of its weights.
         method: Name of the method.
         device: Where it computes.
+        directions: Domains that it translates to: b is the target.
+        imported: Whether another program trained it; images made by it say so.
     """
 
     learner: Translator
@@ -49,6 +51,8 @@ class TrainedTranslator:
     weights_sha256: str
     method: str
     device: torch.device
+    directions: tuple[Domain, ...]
+    imported: bool = False
 
     @property
     def run(self) -> str:
@@ -59,7 +63,7 @@ class TrainedTranslator:
     def derivation(self) -> Derivation:
         """What is written into the images that it makes."""
         return Derivation(
-            method=self.method,
+            method=f"{self.method} (imported weights)" if self.imported else self.method,
             run=self.run,
             weights_sha256=self.weights_sha256,
             source=self.source,
@@ -116,7 +120,7 @@ class TrainedTranslator:
 
     def _letter(self, to: str | None) -> Domain:
         letter: Domain = "a" if to == self.source and self.source != self.target else "b"
-        if to not in {None, self.source, self.target} or letter not in self.learner.directions:
+        if to not in {None, self.source, self.target} or letter not in self.directions:
             raise CheckpointError(
                 "C004",
                 "the run does not translate in this direction",
@@ -126,7 +130,7 @@ class TrainedTranslator:
         return letter
 
     def _directions(self) -> list[str]:
-        return [self.target if letter == "b" else self.source for letter in self.learner.directions]
+        return [self.target if letter == "b" else self.source for letter in self.directions]
 
 
 def open_run(run: Path | str, *, device: DeviceName = "auto") -> TrainedTranslator:
@@ -150,8 +154,9 @@ def open_run(run: Path | str, *, device: DeviceName = "auto") -> TrainedTranslat
         raise CheckpointError("C004", "not a translator's run", where=str(run), expected="the folder of a train job")
     where = pick_device(device)
     direction = identity.context["direction"]
+    learner, imported = _rebuilt(identity, tensors).to(where), "imported" in identity.context
     return TrainedTranslator(
-        learner=_rebuilt(identity, tensors).to(where),
+        learner=learner,
         preparation=Preparation.model_validate(identity.context["preparation"]),
         source=direction["source"],
         target=direction["target"],
@@ -159,14 +164,21 @@ def open_run(run: Path | str, *, device: DeviceName = "auto") -> TrainedTranslat
         weights_sha256=info.sha256,
         method=identity.method,
         device=where,
+        directions=_imported_directions(identity) if imported else learner.directions,
+        imported=imported,
     )
 
 
 def _rebuilt(identity: Identity, tensors: dict[str, torch.Tensor]) -> Translator:
     method: type[Translator] = discover.load("medgan.methods", identity.method).method
     learner = method(method.recipe_type.model_validate(identity.recipe), shape=SampleShape(**identity.shape))
-    load_weights(learner, tensors)
+    load_weights(learner, tensors, networks=identity.context.get("imported", {}).get("networks"))
     return learner.eval()
+
+
+def _imported_directions(identity: Identity) -> tuple[Domain, ...]:
+    """Those whose generator was imported; the method may know more."""
+    return tuple(letter for letter in ("a", "b") if letter in identity.directions)
 
 
 def _window(contract: Any) -> Window:

@@ -1,6 +1,6 @@
 """Weights for inference alone: what a trained learner is rebuilt from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,14 +111,24 @@ def read_weights(run: Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
     return info, tensors
 
 
-def load_weights(learner: Learner, tensors: dict[str, Tensor]) -> None:
+def load_weights(learner: Learner, tensors: Mapping[str, Tensor], *, networks: Sequence[str] | None = None) -> None:
     """Put weights into a learner built as their identity says; every name and shape must fit.
+
+    Args:
+        learner: What they are put into.
+        tensors: By the learner's state names.
+        networks: Those that there are weights of, where some were left out; all by default.
 
     Raises:
         CheckpointError: C004, if they belong to another learner.
     """
+    rest = (
+        {}
+        if networks is None
+        else {name: tensor for name, tensor in learner.state_dict().items() if name.split(".")[0] not in networks}
+    )
     try:
-        learner.load_state_dict(tensors, strict=True)
+        learner.load_state_dict({**rest, **tensors}, strict=True)
     except RuntimeError as error:
         raise CheckpointError(
             "C004",
