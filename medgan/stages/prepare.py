@@ -158,7 +158,9 @@ def _prepared(study: Study, manifest: Manifest, left_out: list[LeftOut], progres
         cases,
         manifest,
         workers=study.threads,
-        report=lambda done: progress(done, total, doing="preparing cases"),
+        report=lambda done: progress(
+            done, total, doing="preparing cases", at=cases[done].where if study.threads == 1 and done < total else ""
+        ),
         on_error=leave_out if study.keep_going else None,
     )
     return [one for one in prepared if _labels_known(study, one, leave_out if study.keep_going else None)]

@@ -104,10 +104,16 @@ def load_checkpoint(run: Path, *, name: str = "last") -> Snapshot:
         if error.code != "C002":
             raise
         good = _newest(run, lambda other: other != folder and _is_whole(other))
-        remedy = f"remove {folder.name} to go on from {good.name}, which is whole" if good else "start the run again"
+        command = f"set {folder.name} aside with `medgan checkpoints {run} --set-aside`, then"
+        remedy = f"run again to go on from {good.name}, which is whole" if good else "start the run again from nothing"
         raise CheckpointError(
-            "C002", error.what, where=error.where, got=error.got, expected=error.expected, remedy=remedy
+            "C002", error.what, where=error.where, got=error.got, expected=error.expected, remedy=f"{command} {remedy}"
         ) from error
+
+
+def checkpoints_of(run: Path) -> list[Path]:
+    """Folders of all finished checkpoints, the newest first, be they whole or damaged."""
+    return _by_step(run / "checkpoints")
 
 
 def find_checkpoint(run: Path, *, name: str = "last") -> Path | None:

@@ -5,6 +5,7 @@ the file, which the kernel lets go when the process ends, however it ends. So ev
 one in another container too, whose process numbers mean nothing here.
 """
 
+import errno
 import json
 import os
 import socket
@@ -28,10 +29,12 @@ def write_mark(path: Path, told: Mapping[str, object], held: ExitStack) -> dict[
     Returns:
         What was written.
     """
-    file = held.enter_context(path.open("w", encoding="utf-8"))
+    # Without a buffer, whose rest a full disk would refuse once more at the end.
+    file = held.enter_context(path.open("wb", buffering=0))
     content = {**_facts(), "marked": _lock(file.fileno(), shared=False), **told}
-    file.write(json.dumps(content, indent=2) + "\n")
-    file.flush()
+    text = (json.dumps(content, indent=2) + "\n").encode()
+    if file.write(text) < len(text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     return content
 
 

@@ -47,6 +47,32 @@ def memory_told(doing: str, *, run: Path, halves: bool, why: Callable[[], str]) 
     raise out_of_memory(doing, where=str(run), got=got, why_whole=reason)
 
 
+@contextmanager
+def job_memory_told(job: str, doing: Callable[[], str]) -> Iterator[None]:
+    """Let memory that does not suffice anywhere in a job end in an error with a code.
+
+    Args:
+        job: Its id.
+        doing: Says what is being done, and with which case.
+
+    Raises:
+        TrainingError: T006.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrainingError(
+            "T006",
+            f"out of memory in {job}",
+            where=doing(),
+            got=" ".join(str(error).split())[:200] or type(error).__name__,
+            remedy="use fewer --cores at a time, a smaller batch_size, crop_px or size_px, or a machine with more "
+            "memory, then run again to go on",
+        ) from error
+
+
 def out_of_memory(doing: str, *, where: str, got: str, why_whole: str = "") -> TrainingError:
     """The error for memory that does not suffice."""
     offered = f"; halve_batch cannot help: {why_whole}" if why_whole else ", or halve_batch: true in the study"

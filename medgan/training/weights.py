@@ -9,7 +9,7 @@ from torch import Tensor
 
 import medgan
 from medgan.errors import CheckpointError
-from medgan.training.checkpoint import load_checkpoint
+from medgan.training.checkpoint import find_checkpoint, load_checkpoint
 from medgan.training.identity import Identity
 from medgan.training.learner import Learner
 from medgan.training.tensor_files import read_record, read_tensors, refuse_pickle, write_record, write_tensors
@@ -99,8 +99,14 @@ def read_weights(run: Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
     path = run / "weights.json"
     if not path.is_file():
         raise CheckpointError("C001", "no weights", where=str(run), remedy="train first, or name the run's directory")
-    record: dict[str, Any] = read_record(path)
-    tensors = read_tensors(run / "weights.safetensors", digest=record["weights"])
+    try:
+        record: dict[str, Any] = read_record(path)
+        tensors = read_tensors(run / "weights.safetensors", digest=record["weights"])
+    except CheckpointError as error:
+        if error.code == "C002":
+            again = f"`medgan checkpoints {run} --export` writes them again from the last checkpoint"
+            error.remedy = again if find_checkpoint(run) else "copy the run again, or train again"
+        raise
     info = WeightsInfo(
         identity=Identity.from_json(record["identity"]),
         step=record["step"],
