@@ -118,7 +118,7 @@ def kill_often(folder: Path, *, kills: int, seed: int, longest_s: float, limit_s
         folder: Where the studies are made; one that an earlier call has left is gone on with.
         kills: How many kills in all.
         seed: Of the moments.
-        longest_s: The latest moment of a kill, in seconds after the start.
+        longest_s: The latest moment of a kill, in seconds after a job's begin, or after the start.
         limit_s: After this time no other kill is begun.
     """
     began, outcome = time.monotonic(), Outcome.read(folder / "outcome.json")
@@ -129,7 +129,7 @@ def kill_often(folder: Path, *, kills: int, seed: int, longest_s: float, limit_s
     while outcome.total < kills and time.monotonic() - began < limit_s:
         path = _study(folder, outcome.studies)
         rng = random.Random(f"{seed}/{outcome.total}/{outcome.studies}")  # noqa: S311
-        if run_and_kill(path, rng.uniform(0.2, longest_s), outcome):
+        if run_and_kill(path, _moment(rng, path.parent / "out", longest_s), outcome):
             outcome.wrong += [f"{path.parent.name}: {text}" for text in not_whole(path.parent / "out", outcome.checked)]
         else:
             compare(path, whole, outcome)
@@ -146,15 +146,39 @@ def _study(folder: Path, number: int) -> Path:
     return path if path.exists() else make_study(path.parent)
 
 
-def run_and_kill(path: Path, after_s: float, outcome: Outcome) -> bool:
-    """Start a study and kill all of it after some time; False where it ended by itself before."""
+def _moment(rng: random.Random, out: Path, longest_s: float) -> Iterator[bool]:
+    """Whether the moment has come, asked again and again: one in five counts from the start, the others from a job's.
+
+    How long it takes to start hangs on the machine; a job's begin is where there is most to break.
+    """
+    from_start, delay_s = rng.random() < 0.2, rng.uniform(0.0, longest_s)
+    before, began = _locks(out), time.monotonic()
+    while not from_start and not _locks(out) - before:
+        began = time.monotonic()
+        yield False
+    while time.monotonic() - began < delay_s:
+        yield False
+    yield True
+
+
+def _locks(out: Path) -> set[str]:
+    """Contents of the jobs' locks, which name process and time."""
+    found = set()
+    for path in (out / ".locks").rglob("lock.json"):
+        with suppress(OSError):
+            found.add(path.read_text())
+    return found
+
+
+def run_and_kill(path: Path, moment: Iterator[bool], outcome: Outcome) -> bool:
+    """Start a study and kill all of it when the moment has come; False where it ended by itself before."""
     with start(path) as process:
-        try:
-            process.wait(after_s)
-        except subprocess.TimeoutExpired:
-            outcome.kills[doing(path.parent / "out")] += 1
-            kill_all(path.parent)
-            return True
+        while process.poll() is None:
+            if next(moment):
+                outcome.kills[doing(path.parent / "out")] += 1
+                kill_all(path.parent)
+                return True
+            time.sleep(0.02)
     if process.returncode:
         outcome.wrong.append(f"{path.parent.name}: medgan run ended with status {process.returncode}")
     return False
@@ -304,7 +328,7 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--longest", type=float, default=20.0, help="latest moment of a kill, seconds after the start")
+    parser.add_argument("--longest", type=float, default=8.0, help="latest moment of a kill, seconds after a begin")
     parser.add_argument("--limit", type=float, default=math.inf, help="seconds after which this call kills no more")
     parser.add_argument("--folder", type=Path, required=True, help="for the studies; an earlier call's is gone on with")
     options = parser.parse_args(words)
