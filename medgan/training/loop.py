@@ -334,7 +334,7 @@ class _Loop:
 
     def _go_back_in_more_parts(self) -> None:
         """From the last checkpoint on, pass each batch through in twice as many parts."""
-        started, parts = self.start, 2 * self.parts
+        started, parts, alarms = self.start, 2 * self.parts, self.monitor.alarms
         for group in self.state.optimizers.values():
             group.zero_grad(set_to_none=True)
         self.monitor.close()
@@ -343,8 +343,9 @@ class _Loop:
         self.start, self.parts, self.parts_since = started, parts, self.step
         self.monitor = Monitor(self.run, log=RunLog(self.run, step=self.step, tensorboard=self.settings.tensorboard))
         self.monitor.load(progress)
+        self.monitor.alarms += [alarm for alarm in alarms if alarm.step <= self.step]
         # With the new number, so that a run that is interrupted here goes on in as many parts.
-        self._save(best=False)
+        self._save(best=find_checkpoint(self.run, name="best") == self.saved)
 
     def _parts_told(self) -> dict[str, int]:
         return {"parts": self.parts, "parts_since": self.parts_since} if self.parts > 1 else {}

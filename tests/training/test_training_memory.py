@@ -113,6 +113,14 @@ def test_where_memory_goes_short_later_it_goes_back_to_the_last_checkpoint(tmp_p
     assert [line["step"] for line in lines(tmp_path) if "means" in line] == [3, 6]
 
 
+def test_going_back_keeps_the_best_checkpoint(tmp_path):
+    small = cyclegan(holds=2, first_at=3)
+    scores = iter([0.9, 0.1, 0.1])
+    wanted = settings(halve_batch=True, validate_every=2)
+    train(small, draw, run=tmp_path, settings=wanted, validate=lambda learner: next(scores))
+    assert load_checkpoint(tmp_path, name="best").step == 2
+
+
 class StoppedError(Exception):
     pass
 
