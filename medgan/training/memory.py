@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from medgan.errors import TrainingError
 from medgan.training.learner import Learner
 
-_CPU_ALLOCATOR = "not enough memory"
+_SAID_SO = ("not enough memory", "out of memory", "STATUS_ALLOC_FAILED")
+"""The CPU's allocator, CUDA outside of torch's own allocator, cuBLAS and cuDNN."""
 
 
 class PartsNeededError(Exception):
@@ -89,7 +90,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that a device or the machine has no more memory."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and _CPU_ALLOCATOR in str(error)
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _SAID_SO)
 
 
 def why_whole(learner: Learner, batch: Mapping[str, Tensor], *, parts: int) -> str:
