@@ -185,7 +185,8 @@ def run_and_kill(path: Path, moment: Iterator[bool], outcome: Outcome) -> bool:
 
 
 def start(path: Path) -> subprocess.Popen[bytes]:
-    """``medgan run`` in the background."""
+    """``medgan run`` in the background, after an end to what a call that was ended itself has left running."""
+    kill_all(path.parent)
     command = [sys.executable, "-m", "medgan", "run", str(path), "--cores", "2", "--quiet"]
     quiet = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     with (path.parent / "run.log").open("ab") as log:

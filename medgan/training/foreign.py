@@ -60,7 +60,7 @@ def _first_line(error: Exception) -> str:
     text = str(error)
     named = text.find("GLOBAL ")
     if named >= 0:
-        return text[named:].split(" was not")[0]
+        return "a call of " + text[named:].removeprefix("GLOBAL ").split(" was not")[0]
     return f"{type(error).__name__}: {text.strip().partition(chr(10))[0][:120]}"
 
 

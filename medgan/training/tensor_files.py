@@ -99,7 +99,8 @@ def refuse_pickle(path: Path) -> None:
             "a pickle can execute code when it is loaded, so it was not opened",
             where=str(path),
             expected="safetensors and JSON as medgan writes them",
-            remedy="convert its tensors to safetensors where you trust the file",
+            remedy="where you trust the file, convert its tensors to safetensors; `medgan import-weights` takes "
+            "generators of the published CycleGAN and pix2pix code",
         )
 
 

@@ -228,7 +228,7 @@ def test_a_pickle_that_would_act_is_refused_and_does_nothing(tmp_path, zipped, w
     fired = tmp_path / "fired"
     content = {**untrained(ResNet).state_dict(), "hook": Bomb(fired)} if wrapped else Bomb(fired)
     torch.save(content, tmp_path / "net.pth", _use_new_zipfile_serialization=zipped)
-    with pytest.raises(CheckpointError, match=r"C007.*nothing in it was executed.*GLOBAL"):
+    with pytest.raises(CheckpointError, match=r"C007.*nothing in it was executed.*a call of getattr"):
         import_weights(tmp_path / "net.pth", tmp_path / "run", source="a", target="b")
     assert not fired.exists()
     assert not (tmp_path / "run").exists()
