@@ -19,18 +19,7 @@ SECTIONS = (
     ("Privacy, devices and long studies", range(61, 66)),
 )
 LATER = {
-    49: "disk full",
-    50: "killed in the middle of writing",
-    51: "output that cannot be written to",
-    52: "two runs in one directory",
-    53: "manifest or settings changed on resume",
-    54: "checkpoint of another method, direction or channel count",
-    55: "a pickle offered as a checkpoint",
-    56: "checkpoint that does not fit its hash",
-    57: "GPU out of memory",
     58: "loss that is not finite, divergence, collapse",
-    59: "a loader process killed for memory",
-    60: "resumed against uninterrupted",
 }
 _HEAD = """# Bad inputs
 

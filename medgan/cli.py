@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -208,8 +210,9 @@ def translate(
     trained = open_run(options["run"], precision="bf16" if bf16 else "fp32")
     cases = read_manifest(options["manifest"], root=options["data_root"])
     chosen = cases.of_domain(trained.source).cases
-    progress = _progress(options["out"], "translate")
-    translated = translate_manifest(trained, cases, options["out"], cases=chosen, progress=progress)
+    with _results(options["out"]):
+        progress = _progress(options["out"], "translate")
+        translated = translate_manifest(trained, cases, options["out"], cases=chosen, progress=progress)
     _say(f"{len(translated)} cases translated: {options['out'] / 'manifest.csv'}")
 
 
@@ -237,9 +240,10 @@ def downstream(
     from medgan.stages.apply import score_new
 
     options = _all_given(run=run, manifest=manifest, data_root=data_root, out=out)
-    progress = _progress(options["out"], "downstream")
-    for line in score_new(options["run"], options["manifest"], options["data_root"], options["out"], progress):
-        _say(line)
+    with _results(options["out"]):
+        progress = _progress(options["out"], "downstream")
+        for line in score_new(options["run"], options["manifest"], options["data_root"], options["out"], progress):
+            _say(line)
 
 
 @app.command()
@@ -279,8 +283,9 @@ def measure(
     from medgan.stages.apply import measure_new
 
     options = _all_given(run=run, manifest=manifest, reference=reference, data_root=data_root, out=out)
-    for line in measure_new(*options.values()):
-        _say(line)
+    with _results(options["out"]):
+        for line in measure_new(*options.values()):
+            _say(line)
 
 
 @app.command()
@@ -354,6 +359,45 @@ def phantom(
 
 
 @app.command()
+def checkpoints(
+    run: Annotated[Path, typer.Argument(help="folder of a train or downstream job", show_default=False)],
+    set_aside: Annotated[
+        bool, typer.Option("--set-aside", help="take damaged ones out of the way, to go on from the newest whole one")
+    ] = False,
+    export: Annotated[bool, typer.Option("--export", help="write the weights again from the last one")] = False,
+) -> None:
+    """List a run's checkpoints, each read to its end; exit status 1 if one is damaged and stays where it is."""
+    from medgan.training import mend
+
+    for name in mend.set_aside(run) if set_aside else ():
+        _say(f"{name}: set aside as damaged_{name}")
+    if export:
+        _say(str(mend.export_again(run)))
+    found = mend.look_over(run)
+    for standing in found:
+        _say(str(standing))
+    if not found:
+        _say("no checkpoint is left: the next training begins anew")
+    raise typer.Exit(any(standing.wrong for standing in found))
+
+
+@app.command("import-weights")
+def import_weights(
+    file: Annotated[Path, typer.Argument(help="generator from source to target (.pth)", show_default=False)],
+    out: Annotated[Path, typer.Option(help="folder of the run to make")],
+    source: Annotated[str, typer.Option(help="name of the domain that it takes")],
+    target: Annotated[str, typer.Option(help="name of the domain that it gives")],
+    back: Annotated[Path | None, typer.Option(help="CycleGAN's generator from target to source")] = None,
+    size_px: Annotated[int, typer.Option(min=16, help="longer side that images are brought to")] = 256,
+) -> None:
+    """Make a run of generators that the published CycleGAN or pix2pix code saved; only tensors are read."""
+    from medgan.stages.import_weights import import_weights as import_files
+
+    for line in import_files(file, out, source=source, target=target, back=back, size_px=size_px):
+        _say(line)
+
+
+@app.command()
 def deidentify(
     source: Annotated[Path, typer.Argument(help="file, folder or zip archive with images", show_default=False)],
     out: Annotated[Path, typer.Argument(help="folder to make", show_default=False)],
@@ -422,10 +466,20 @@ def _say_left_out(study: Any) -> None:
         raise typer.Exit(1)
 
 
+@contextmanager
+def _results(folder: Path) -> Iterator[None]:
+    """A folder of results that can be written to, and by nobody else meanwhile."""
+    from medgan.training.disk import disk_refusals_told
+    from medgan.training.lock import hold_lock, make_writable
+
+    make_writable(folder)
+    with hold_lock(folder), disk_refusals_told(folder):
+        yield
+
+
 def _progress(folder: Path, what: str) -> Any:
     from medgan.stages.progress import Progress
 
-    folder.mkdir(parents=True, exist_ok=True)
     return Progress(folder / "progress.json", what=what, report=_say)
 
 

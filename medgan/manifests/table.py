@@ -96,8 +96,13 @@ def replace_text(path: Path, text: str) -> None:
     """Write a file beside and rename it, so that no half-written file is ever seen."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8", newline="")
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="")
+        temporary.replace(path)
+    except OSError:
+        # On a full disk even the pieces count.
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _records(text: str, name: str) -> Iterator[tuple[int, list[str]] | ManifestError]:

@@ -12,7 +12,7 @@ from medgan.losses.reconstruction import l1
 from medgan.networks.blocks import Norm, Upsampling
 from medgan.networks.initialisation import initialise
 from medgan.networks.patch_discriminator import Patch, PatchDiscriminator, check_patch_fits
-from medgan.networks.resnet_generator import Prediction, ResNetGenerator, default_blocks
+from medgan.networks.resnet_generator import Padding, Prediction, ResNetGenerator, default_blocks
 from medgan.settings.recipe import Recipe
 from medgan.training.image_pool import ImagePool
 from medgan.training.learner import Batch, Turn
@@ -35,6 +35,9 @@ class CycleGANRecipe(Recipe):
     generator_width: int = Field(default=64, ge=1, description="Channels of the generators' first layer")
     blocks: int | None = Field(default=None, ge=1, description="Residual blocks; none takes 6 up to 128 px, else 9")
     upsampling: Upsampling = "resize"
+    down_padding: Padding = Field(
+        default="reflect", description="zeros is as in the published code, which the paper does not say"
+    )
     predicts: Prediction = Field(
         default="image",
         description="image, as published; change starts from the input and suits domains that differ little, such as "
@@ -68,6 +71,7 @@ class CycleGAN(Translator):
     size_multiple = 4
     groups: ClassVar = {"generator": ("g_ab", "g_ba"), "discriminator": ("d_a", "d_b")}
     ema_networks = ("g_ab", "g_ba")
+    averages_over_samples = True
 
     def __init__(self, recipe: CycleGANRecipe, *, shape: SampleShape) -> None:
         super().__init__(recipe, shape=shape)
@@ -151,6 +155,7 @@ class CycleGAN(Translator):
                 width=recipe.generator_width,
                 blocks=recipe.blocks or default_blocks(self.shape.size_px),
                 upsampling=recipe.upsampling,
+                down_padding=recipe.down_padding,
                 norm=recipe.norm,
                 predicts=recipe.predicts,
             )

@@ -69,6 +69,7 @@ class Pix2Pix(Translator):
     size_multiple = 4
     groups: ClassVar = {"generator": ("g_ab",), "discriminator": ("d_b",)}
     ema_networks = ("g_ab",)
+    averages_over_samples = True
 
     def __init__(self, recipe: Pix2PixRecipe, *, shape: SampleShape) -> None:
         super().__init__(recipe, shape=shape)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from medgan.networks.layers import DoublingConv2d, InstanceNorm, ReflectedConv2d
 
-Norm = Literal["instance", "group", "none"]
+Norm = Literal["instance", "instance-affine", "group", "none"]
 Upsampling = Literal["resize", "transposed"]
 
 
@@ -18,7 +18,8 @@ def norm_layer(norm: Norm, channels: int) -> nn.Module:
 
     Args:
         norm: ``"instance"`` (no affine, as published for CycleGAN) takes away each channel's mean and spread, and with
-            them an image's own brightness. ``"group"`` (32 groups, affine) keeps how channels stand to each other.
+            them an image's own brightness. ``"instance-affine"`` learns a scale and a shift besides, as batch
+            normalisation does. ``"group"`` (32 groups, affine) keeps how channels stand to each other.
         channels: Channels of the layer.
 
     Source:
@@ -26,15 +27,17 @@ def norm_layer(norm: Norm, channels: int) -> nn.Module:
     """
     if norm == "instance":
         return InstanceNorm(channels)
+    if norm == "instance-affine":
+        return InstanceNorm(channels, affine=True)
     if norm == "group":
         return nn.GroupNorm(math.gcd(32, channels), channels)
     return nn.Identity()
 
 
-def convolution(in_channels: int, out_channels: int, *, kernel: int, norm: Norm, stride: int = 1) -> nn.Sequential:
-    """A convolution that keeps H and W (or divides them by the stride) with reflected edges, and its normalisation.
-
-    Zeros at the edges would be seen as a grey frame.
+def convolution(
+    in_channels: int, out_channels: int, *, kernel: int, norm: Norm, stride: int = 1, reflect: bool = True
+) -> nn.Sequential:
+    """A convolution that keeps H and W (or divides them by the stride), and its normalisation.
 
     There is no bias where a normalisation follows: it would be taken away again, and its true gradient is zero.
 
@@ -44,11 +47,15 @@ def convolution(in_channels: int, out_channels: int, *, kernel: int, norm: Norm,
         kernel: Side of the kernel.
         norm: What follows the convolution.
         stride: Step of the kernel.
+        reflect: Pad by reflection, else with zeros, which a network sees as a grey frame.
     """
-    return nn.Sequential(
-        ReflectedConv2d(in_channels, out_channels, kernel, stride=stride, bias=norm == "none"),
-        norm_layer(norm, out_channels),
+    bias = norm == "none"
+    layer = (
+        ReflectedConv2d(in_channels, out_channels, kernel, stride=stride, bias=bias)
+        if reflect
+        else nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, bias=bias)
     )
+    return nn.Sequential(layer, norm_layer(norm, out_channels))
 
 
 def upsampled(

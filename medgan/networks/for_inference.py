@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from medgan.networks.layers import DoublingConv2d
 from medgan.networks.winograd import WinogradConvolution, suits
 
 InferencePrecision = Literal["fp32", "bf16"]
@@ -101,8 +102,6 @@ class FewChannelsOut(nn.Module):
 
 def _replace(parent: nn.Module, *, precision: InferencePrecision, cpu: bool) -> None:
     for name, child in list(parent.named_children()):
-        if cpu and precision == "fp32" and isinstance(child, nn.Sequential):
-            _double_within(child)
         setattr(parent, name, _replacement(child, precision=precision, cpu=cpu))
 
 
@@ -122,18 +121,10 @@ def _replacement(module: nn.Module, *, precision: InferencePrecision, cpu: bool)
 
 
 def _gives_few(convolution: nn.Conv2d) -> bool:
+    if isinstance(convolution, DoublingConv2d):
+        return False
     same = convolution.padding == ((convolution.kernel_size[0] - 1) // 2,) * 2
     plain = (convolution.stride, convolution.dilation, convolution.groups) == ((1, 1), (1, 1), 1)
     square = convolution.kernel_size[0] == convolution.kernel_size[1]
     known = convolution.padding_mode in {"reflect", "zeros"}
     return same and plain and square and known and convolution.out_channels <= _FEW_OUT < convolution.in_channels
-
-
-def _double_within(block: nn.Sequential) -> None:
-    """Make doubling part of the convolution after it, as :func:`medgan.networks.blocks.upsampled` puts them."""
-    if len(block) != 2 or not isinstance(block[0], nn.Upsample) or not isinstance(block[1], nn.Sequential):
-        return
-    convolution, doubling = block[1][0], (block[0].scale_factor, block[0].mode)
-    if isinstance(convolution, nn.Conv2d) and suits(convolution) and doubling == (2, "nearest"):
-        block[0] = nn.Identity()
-        block[1][0] = WinogradConvolution(convolution, doubled=True)

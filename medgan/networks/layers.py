@@ -25,19 +25,17 @@ class ReflectedConv2d(nn.Conv2d):
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, bias: bool = True) -> None:
-        super().__init__(in_channels, out_channels, kernel, stride=stride, bias=bias)
-        self.margin = kernel // 2
+        super().__init__(
+            in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, padding_mode="reflect", bias=bias
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         """Pad and convolve."""
-        if self.margin:
-            with torch.autocast(features.device.type, enabled=False):
-                features = F.pad(features, (self.margin,) * 4, mode="reflect")
-        return super().forward(features)
+        return F.conv2d(_reflected(features, self.kernel_size[0] // 2), self.weight, self.bias, self.stride)
 
 
 class InstanceNorm(nn.InstanceNorm2d):
-    """Instance normalisation without affine terms, which keeps the layout of its input.
+    """Instance normalisation, which keeps the layout of its input.
 
     Torch's own turns channels-last features on a CPU into contiguous ones, and each convolution turns them back. Here
     each sample is a batch of one for batch normalisation: the same arithmetic, with kernels for both layouts.
@@ -50,8 +48,11 @@ class InstanceNorm(nn.InstanceNorm2d):
         """Normalise each channel of each sample, (N, C, H, W) to the same shape."""
         if features.device.type != "cpu" or features.is_contiguous():
             return super().forward(features)
-        parts = [F.batch_norm(one, None, None, training=True, eps=self.eps) for one in features.split(1)]
+        parts = [self._one(part) for part in features.split(1)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _one(self, features: Tensor) -> Tensor:
+        return F.batch_norm(features, None, None, self.weight, self.bias, training=True, eps=self.eps)
 
 
 class DoublingConv2d(nn.Conv2d):
@@ -73,7 +74,7 @@ class DoublingConv2d(nn.Conv2d):
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, bias: bool = True) -> None:
-        super().__init__(in_channels, out_channels, 3, bias=bias)
+        super().__init__(in_channels, out_channels, 3, padding=1, padding_mode="reflect", bias=bias)
         # Which of the 3 weights fall on which of the 2 input pixels: (odd or even, pixel, weight).
         shares = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
         self.register_buffer("shares", shares, persistent=False)
@@ -81,19 +82,15 @@ class DoublingConv2d(nn.Conv2d):
     def forward(self, features: Tensor) -> Tensor:
         """Double and convolve."""
         if features.shape[0] * features.shape[2] * features.shape[3] < _LEAST_PIXELS:
-            return self._plainly(features)
+            # For few pixels the sums of weights would cost more than they save.
+            doubled = F.interpolate(features, scale_factor=2)
+            return F.conv2d(_reflected(doubled, 1), self.weight, self.bias)
         with torch.autocast(features.device.type, enabled=False):
             kernels = torch.einsum("pak,qbl,oikl->pqoiab", self.shares, self.shares, self.weight).flatten(0, 2)
             padded = F.pad(features, (1, 1, 1, 1), mode="replicate")
         bias = None if self.bias is None else self.bias.repeat(4)
         output: Tensor = _Interleave.apply(F.conv2d(padded, kernels, bias))
         return output
-
-    def _plainly(self, features: Tensor) -> Tensor:
-        """As said: for few pixels the sums of weights would cost more than they save."""
-        with torch.autocast(features.device.type, enabled=False):
-            features = F.pad(F.interpolate(features, scale_factor=2), (1, 1, 1, 1), mode="reflect")
-        return super().forward(features)
 
 
 class _Interleave(torch.autograd.Function):
@@ -138,6 +135,13 @@ def _parts(kinds: Tensor) -> list[tuple[int, int, Tensor]]:
     height, width = kinds.shape[2] - 1, kinds.shape[3] - 1
     views = enumerate(kinds.chunk(4, dim=1))
     return [(n // 2, n % 2, view[..., n // 2 : n // 2 + height, n % 2 : n % 2 + width]) for n, view in views]
+
+
+def _reflected(features: Tensor, margin: int) -> Tensor:
+    if not margin:
+        return features
+    with torch.autocast(features.device.type, enabled=False):
+        return F.pad(features, (margin,) * 4, mode="reflect")
 
 
 def _empty(shape: tuple[int, ...], *, like: Tensor) -> Tensor:

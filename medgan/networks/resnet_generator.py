@@ -11,6 +11,8 @@ from medgan.networks.blocks import Norm, ResidualBlock, Upsampling, convolution,
 Prediction = Literal["image", "change"]
 """What the last layer says: the image itself, as published, or what is to be changed in the input."""
 
+Padding = Literal["reflect", "zeros"]
+
 _INSIDE = 0.999
 
 
@@ -18,8 +20,8 @@ class ResNetGenerator(nn.Module):
     """c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-C, tanh, for a width of 64.
 
     Every convolution pads by reflection; those in front of a normalisation have no bias. With
-    ``upsampling="transposed"`` and 9 blocks this is the published network less those biases: 11,372,931 parameters of
-    the published code's 11,378,179 for 3 channels.
+    ``upsampling="transposed"``, ``down_padding="zeros"`` and 9 blocks this is the published network less those biases:
+    11,372,931 parameters of the published code's 11,378,179 for 3 channels.
 
     Args:
         in_channels: C of the input.
@@ -28,6 +30,7 @@ class ResNetGenerator(nn.Module):
         blocks: Residual blocks; see :func:`default_blocks`.
         upsampling: See :func:`medgan.networks.blocks.upsampled`.
         norm: See :func:`medgan.networks.blocks.norm_layer`.
+        down_padding: How the two convolutions that halve the image pad; the published code has zeros.
         dropout: Share dropped within residual blocks in training; CycleGAN has none.
         predicts: ``"change"`` adds the last layer to the input before the tanh, so that a network that has learnt
             nothing gives its input back, to within 0.001; it needs as many channels out as in.
@@ -45,6 +48,7 @@ class ResNetGenerator(nn.Module):
         blocks: int = 9,
         upsampling: Upsampling = "resize",
         norm: Norm = "instance",
+        down_padding: Padding = "reflect",
         dropout: float = 0.0,
         predicts: Prediction = "image",
     ) -> None:
@@ -54,10 +58,11 @@ class ResNetGenerator(nn.Module):
                 "G211", "a change needs as many channels out as in", got=f"{in_channels} in, {out_channels} out"
             )
         self.predicts: Prediction = predicts
+        reflect = down_padding == "reflect"
         self.encoder = nn.Sequential(
             *_activated(convolution(in_channels, width, kernel=7, norm=norm)),
-            *_activated(convolution(width, 2 * width, kernel=3, stride=2, norm=norm)),
-            *_activated(convolution(2 * width, 4 * width, kernel=3, stride=2, norm=norm)),
+            *_activated(convolution(width, 2 * width, kernel=3, stride=2, norm=norm, reflect=reflect)),
+            *_activated(convolution(2 * width, 4 * width, kernel=3, stride=2, norm=norm, reflect=reflect)),
         )
         self.residuals = nn.Sequential(*(ResidualBlock(4 * width, norm=norm, dropout=dropout) for _ in range(blocks)))
         self.decoder = nn.Sequential(

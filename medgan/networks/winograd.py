@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from medgan.networks.layers import DoublingConv2d
+
 OUTPUT = 4
 """Side of the square of results that are made together."""
 FEWEST_CHANNELS = 32
@@ -25,7 +27,7 @@ Matrix = npt.NDArray[np.float64]
 
 
 class WinogradConvolution(nn.Module):
-    """What a 3 x 3 convolution of stride 1 gives, or nearest-neighbour doubling and then that convolution.
+    """What a 3 x 3 convolution of stride 1 gives, or one that doubles the image first.
 
     Tiles of 6 x 6 are turned into 36 numbers a channel, each of which is multiplied on its own, and turned back into
     4 x 4 results: 36 multiplications a channel where 144 stand in the sum. All is fp32; results differ from the
@@ -35,18 +37,17 @@ class WinogradConvolution(nn.Module):
     Small maps, whose turned weights would be read for too few pixels, go through the convolution itself.
 
     Args:
-        convolution: One that :func:`suits`.
-        doubled: Whether H and W are doubled first, as ``nn.Upsample(scale_factor=2, mode="nearest")`` does.
+        convolution: One that :func:`suits`; a :class:`~medgan.networks.layers.DoublingConv2d` doubles.
 
     Source:
         Lavin and Gray 2015, arXiv:1509.09308; points after Barabasz 2018, arXiv:1803.10986.
     """
 
-    def __init__(self, convolution: nn.Conv2d, *, doubled: bool = False) -> None:
+    def __init__(self, convolution: nn.Conv2d) -> None:
         super().__init__()
-        self.convolution, self.doubled = convolution, doubled
+        self.convolution, self.doubled = convolution, isinstance(convolution, DoublingConv2d)
         before, weights, after = _turns()
-        if doubled:
+        if self.doubled:
             before = before @ np.repeat(np.eye(4), 2, axis=0)[1:-1]
         self._before, self._after = _both_axes(before), _both_axes(after)
         self._weights = torch.from_numpy(weights)
@@ -56,7 +57,8 @@ class WinogradConvolution(nn.Module):
         """Convolve (N, C, H, W); channels last in memory is fastest, and is what comes back."""
         height, width = (size * (2 if self.doubled else 1) for size in features.shape[-2:])
         if -(-height // OUTPUT) * -(-width // OUTPUT) < _FEWEST_TILES:
-            return self.convolution(F.interpolate(features, scale_factor=2.0) if self.doubled else features)
+            made: Tensor = self.convolution(features)
+            return made
         if self._turned is None:
             self._turned = self._turn_weights()
         rows, columns = -(-height // OUTPUT), -(-width // OUTPUT)

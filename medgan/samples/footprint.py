@@ -25,6 +25,41 @@ def predicted_bytes(image: Path, preparation: Preparation, *, has_label: bool) -
     return 4 * values + pixels * (5 if has_label else 1) + _PER_CASE
 
 
+def translated_bytes(image: Path, mask: Path | None) -> int:
+    """Predict the disk that a translated image and the copy of its mask take at most; without what cannot be told.
+
+    Args:
+        image: The source, whose format and grid the translated image has.
+        mask: Its mask, if it has one.
+    """
+    copied = sum(part.stat().st_size for part in _files(mask)) if mask is not None else 0
+    try:
+        values, _ = _grid(image, Preparation(preset="photograph"))
+        return values * _bytes_of_value(image) + copied + _PER_CASE * len(_files(image))
+    except Exception:  # noqa: BLE001 - whatever is wrong with the file, the reader will say it better
+        return copied
+
+
+def _bytes_of_value(image: Path) -> int:
+    """Bytes of a value as stored; a whole pixel may be less, as in a palette, and is then told too large."""
+    kind = kind_of(image)
+    if kind == "nifti":
+        from medgan.imaging.nifti_bytes import read_nifti_head
+
+        header, _ = read_nifti_head(image)
+        return int(header["bitpix"]) // 8
+    if kind == "dicom":
+        return 2
+    from PIL import Image as Picture
+
+    with Picture.open(image) as picture:
+        return 2 if picture.mode.startswith("I") else 1
+
+
+def _files(path: Path) -> list[Path]:
+    return [part for part in path.rglob("*") if part.is_file()] if path.is_dir() else [path] * path.is_file()
+
+
 def _grid(image: Path, preparation: Preparation) -> tuple[int, int]:
     """Number of values (with channels) and of pixels after preparation."""
     kind = kind_of(image)

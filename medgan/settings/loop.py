@@ -19,6 +19,7 @@ _FREE_TO_CHANGE = frozenset(
         "keep_checkpoints",
         "preview_every",
         "tensorboard",
+        "halve_batch",
     }
 )
 
@@ -42,6 +43,11 @@ class LoopSettings(Settings):
         default=900.0, gt=0, description="Looked at whenever a line is logged; none keeps to the steps alone"
     )
     keep_checkpoints: int = Field(default=2, ge=1, description="Newest ones kept, beside the best")
+    halve_batch: bool = Field(
+        default=False,
+        description="Where memory does not suffice, pass each batch through in halves, then quarters, and so on; the "
+        "step is still that of the whole batch",
+    )
     tensorboard: bool = Field(default=False, description="Needs the extra medgan[tensorboard]")
 
     def decisive(self) -> dict[str, object]:

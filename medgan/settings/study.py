@@ -144,6 +144,11 @@ class Study(Settings):
         description="volumes: the largest factor by which a case's spacing may differ, along any axis, from "
         "preparation.spacing_mm or else from the median of all; beyond it `medgan check` gives an error",
     )
+    halve_batch: bool = Field(
+        default=False,
+        description="translators: where memory does not suffice, pass each batch through in halves, then quarters, and "
+        "so on, with the gradients added up; the result is that of the whole batch, up to rounding and dropout",
+    )
     tensorboard: bool = Field(
         default=False, description="translators write TensorBoard files; needs the extra medgan[tensorboard]"
     )

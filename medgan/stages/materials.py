@@ -30,7 +30,7 @@ class Materials:
 
     def prepared(self, cases: Iterable[Case], manifest: Manifest | None = None) -> list[PreparedCase]:
         """Prepared arrays of cases; what is missing from the store is prepared."""
-        return [self.store.add(case, manifest or self.manifest) for case in cases]
+        return self.store.add_all(cases, manifest or self.manifest)
 
     def translated(self, translator: str, fold: int, seed: int) -> Manifest:
         """The source images as a translator gives them back; for identity the originals."""

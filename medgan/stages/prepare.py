@@ -162,12 +162,14 @@ def _prepared(study: Study, manifest: Manifest, left_out: list[LeftOut], progres
 
     store = PreparedStore(Workspace(study.output).store, study.preparation)
     cases = [case for case in manifest if case.domain in used_domains(study)]
-    total = len(cases)
+    total, workers = len(cases), study.preparing_threads or usable_cores()
     prepared = store.add_all(
         cases,
         manifest,
-        workers=study.preparing_threads or usable_cores(),
-        report=lambda done: progress(done, total, doing="preparing cases"),
+        workers=workers,
+        report=lambda done: progress(
+            done, total, doing="preparing cases", at=cases[done].where if workers == 1 and done < total else ""
+        ),
         on_error=leave_out if study.keep_going else None,
     )
     return [one for one in prepared if _labels_known(study, one, leave_out if study.keep_going else None)]

@@ -82,6 +82,7 @@ def train_translator(
         ema_decay=recipe.ema_decay,
         preview_every=study.preview_every,
         tensorboard=study.tensorboard,
+        halve_batch=study.halve_batch,
         checkpoint_every_seconds=study.checkpoint_every_s,
         validate_every=plan.selection.every if score else None,
     )

@@ -44,7 +44,9 @@ class TrainedTranslator:
         weights_sha256: SHA-256 of its weights.
         method: Name of the method.
         device: Where it computes.
+        directions: Domains that it translates to: b is the target.
         precision: Number format in which its networks compute.
+        imported: Whether another program trained it; images made by it say so.
     """
 
     learner: Translator
@@ -55,7 +57,9 @@ class TrainedTranslator:
     weights_sha256: str
     method: str
     device: torch.device
+    directions: tuple[Domain, ...]
     precision: TranslationPrecision = "fp32"
+    imported: bool = False
 
     @property
     def run(self) -> str:
@@ -66,7 +70,7 @@ class TrainedTranslator:
     def derivation(self) -> Derivation:
         """What is written into the images that it makes."""
         return Derivation(
-            method=self.method,
+            method=f"{self.method} (imported weights)" if self.imported else self.method,
             run=self.run,
             weights_sha256=self.weights_sha256,
             source=self.source,
@@ -167,7 +171,7 @@ class TrainedTranslator:
 
     def _letter(self, to: str | None) -> Domain:
         letter: Domain = "a" if to == self.source and self.source != self.target else "b"
-        if to not in {None, self.source, self.target} or letter not in self.learner.directions:
+        if to not in {None, self.source, self.target} or letter not in self.directions:
             raise CheckpointError(
                 "C004",
                 "the run does not translate in this direction",
@@ -177,7 +181,7 @@ class TrainedTranslator:
         return letter
 
     def _directions(self) -> list[str]:
-        return [self.target if letter == "b" else self.source for letter in self.learner.directions]
+        return [self.target if letter == "b" else self.source for letter in self.directions]
 
 
 def open_run(
@@ -205,8 +209,9 @@ def open_run(
         raise CheckpointError("C004", "not a translator's run", where=str(run), expected="the folder of a train job")
     where = pick_device(device)
     direction = identity.context["direction"]
+    learner, imported = _rebuilt(identity, tensors).to(where), "imported" in identity.context
     return TrainedTranslator(
-        learner=ready_for_inference(_rebuilt(identity, tensors), precision=precision, device=where),
+        learner=ready_for_inference(learner, precision=precision, device=where),
         preparation=Preparation.model_validate(identity.context["preparation"]),
         source=direction["source"],
         target=direction["target"],
@@ -215,14 +220,21 @@ def open_run(
         method=identity.method,
         device=where,
         precision=precision,
+        directions=_imported_directions(identity) if imported else learner.directions,
+        imported=imported,
     )
 
 
 def _rebuilt(identity: Identity, tensors: dict[str, torch.Tensor]) -> Translator:
     method: type[Translator] = discover.load("medgan.methods", identity.method).method
     learner = method(method.recipe_type.model_validate(identity.recipe), shape=SampleShape(**identity.shape))
-    load_weights(learner, tensors)
+    load_weights(learner, tensors, networks=identity.context.get("imported", {}).get("networks"))
     return learner.eval()
+
+
+def _imported_directions(identity: Identity) -> tuple[Domain, ...]:
+    """Those whose generator was imported; the method may know more."""
+    return tuple(letter for letter in ("a", "b") if letter in identity.directions)
 
 
 def _window(contract: Any) -> Window:

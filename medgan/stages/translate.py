@@ -17,6 +17,7 @@ from medgan.settings.study import Study
 from medgan.stages.arguments import JobArguments
 from medgan.stages.materials import open_materials
 from medgan.stages.progress import Progress
+from medgan.stages.room import require_room, sweep
 from medgan.stages.trained import TrainedTranslator, open_run
 from medgan.stages.translate_masks import copy_mask, suffix_of
 from medgan.stages.workspace import Workspace, train_job
@@ -71,8 +72,14 @@ def translate_manifest(
         cases: Those to translate; all by default.
         go_on: Whether images that are there are kept: only for a folder that holds nothing but this run's.
         progress: Told how far it is.
+
+    Raises:
+        WriteError: W013, before anything is written, if the images will not fit on the disk.
     """
     chosen = manifest.cases if cases is None else cases
+    sweep(folder)
+    wanted = [(case, folder / translated_name(manifest.image_path(case), case)) for case in chosen]
+    require_room(folder, manifest, [case for case, image in wanted if not (go_on and image.exists())])
     shown: Iterable[Case] = progress.over(chosen, doing="translating") if progress else chosen
     with WriterBehind() as behind:
         done = tuple(_translate_case(trained, manifest, case, folder, go_on=go_on, behind=behind) for case in shown)
@@ -90,7 +97,7 @@ def _translate_case(
     name, cap = safe_name(case.case_id), trained.preparation.max_megapixels
     mask = None
     with about_case(manifest, case):
-        image = Path("images") / (name + suffix_of(source_path))
+        image = translated_name(source_path, case)
         made = go_on and (folder / image).exists()
         source = None if made else _read(trained, manifest, case)
         if case.mask is not None:
@@ -138,6 +145,11 @@ def _free_columns(manifest: Manifest, case: Case) -> dict[str, str]:
         return "/" in value or "\\" in value or ("." in value and (manifest.root / value).is_file())
 
     return {name: value for name, value in case.extra.items() if not is_path(value)}
+
+
+def translated_name(source: Path, case: Case) -> Path:
+    """Where the translation of a case lies below the results."""
+    return Path("images") / (safe_name(case.case_id) + suffix_of(source))
 
 
 def safe_name(case_id: str) -> str:

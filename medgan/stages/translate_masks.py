@@ -1,6 +1,6 @@
 """Masks of translated cases: the source's labels beside the new image, and nothing else that their files hold."""
 
-import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from medgan.imaging.nifti_bytes import second_file_of
 from medgan.imaging.photograph_mask import own_orientation
 from medgan.imaging.write_photograph import write_label_png
 from medgan.manifests.manifest import Case, Manifest
+from medgan.stages.room import copy, put_whole
 
 PICTURES = ("png", "jpeg", "tiff")
 _SUFFIXES = {
@@ -39,6 +40,8 @@ def copy_mask(manifest: Manifest, case: Case, place: Path, *, cap: float) -> Pat
     Returns:
         The file or folder that was written; of a pair, its header.
 
+
+
     Raises:
         ReadError: R005 damaged, R045 the second file of a pair is missing, and what reading raises.
     """
@@ -48,18 +51,16 @@ def copy_mask(manifest: Manifest, case: Case, place: Path, *, cap: float) -> Pat
         image = read_case_image(manifest, case, max_megapixels=cap, guard=True)
         label = read_case_label(manifest, case, like=image, max_megapixels=cap, guard=True)
         place = place.with_name(place.name + ".png")
-        write_label_png(np.asarray(label), place)
+        put_whole(place, lambda beside: write_label_png(np.asarray(label), beside))
         return place
     second = second_file_of(path) if kind_of(path) == "nifti" else None
     if second is not None:
         return _copy_pair(path, second, place)
     place = place.with_name(place.name + suffix_of(path))
-    if path.is_dir():
-        shutil.copytree(path, place, dirs_exist_ok=True)
-    elif kind_of(path) in PICTURES:
-        place.write_bytes(deidentify_picture(path.read_bytes())[0])
+    if kind_of(path) in PICTURES:
+        put_whole(place, lambda beside: beside.write_bytes(deidentify_picture(path.read_bytes())[0]))
     else:
-        shutil.copyfile(path, place)
+        put_whole(place, lambda beside: copy(path, beside))
     return place
 
 
@@ -79,7 +80,7 @@ def _copy_pair(header: Path, voxels: Path, place: Path) -> Path:
         for path, ending in ((header, ".hdr"), (voxels, ".img"))
     ]
     for path, new in zip((header, voxels), written, strict=True):
-        shutil.copyfile(path, new)
+        put_whole(new, partial(copy, path))
     return written[0]
 
 

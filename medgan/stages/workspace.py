@@ -4,13 +4,14 @@ import hashlib
 import itertools
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from medgan.errors import RunError
 from medgan.manifests.table import replace_text
+from medgan.settings.changes import Change, changes, in_words
 
 
 def train_job(translator: str, fold: int, seed: int) -> str:
@@ -97,22 +98,47 @@ class Workspace:
         """Digest of each needed job's results."""
         return {name: (self.done(name) or {}).get("result") for name in needs}
 
-    def begin(self, job: str, *, digest: str, needs: Iterable[str]) -> Path:
+    def begin(
+        self,
+        job: str,
+        *,
+        digest: str,
+        needs: Iterable[str],
+        asked: Mapping[str, Any] | None = None,
+        report: Callable[[str], None] | None = None,
+    ) -> Path:
         """Make a job's folder ready.
 
         One begun with other settings, or from other results of what it needs, is put aside and not mixed with the new.
         Whoever calls this holds the job's lock.
+
+        Args:
+            job: Its id.
+            digest: Of its settings.
+            needs: Ids of the jobs whose results it reads.
+            asked: The settings themselves, so that a later call can tell what has changed.
+            report: Told what was put aside, where to, and what has changed.
         """
         folder = self.folder(job)
         mark = folder / "begun.json"
-        begun = json.dumps({"settings": digest, "inputs": self.inputs(needs)}, sort_keys=True)
-        if folder.exists() and (not mark.exists() or mark.read_text(encoding="utf-8") != begun):
-            self._put_aside(job)
+        begun: dict[str, Any] = {"settings": digest, "inputs": self.inputs(needs)}
+        before = self._begun(job)
+        if folder.exists() and {key: before.get(key) for key in begun} != begun:
+            changed = self.changes(job, asked or {}) + changes(before.get("inputs") or {}, begun["inputs"])
+            aside = self._put_aside(job)
+            if report is not None and aside is not None:
+                told = in_words(changed) or "it is not known with what"
+                report(f"{job}: begun otherwise before ({told}); what was there is in {aside.relative_to(self.root)}")
         folder.mkdir(parents=True, exist_ok=True)
         if not mark.exists():
-            replace_text(mark, begun)
+            replace_text(mark, json.dumps(begun | {"asked": asked}, sort_keys=True, default=str))
         (folder / "done.json").unlink(missing_ok=True)
         return folder
+
+    def changes(self, job: str, asked: Mapping[str, Any]) -> list[Change]:
+        """What differs between the settings that a job was begun with and those asked for now."""
+        before = self._begun(job).get("asked")
+        return changes(before, json.loads(json.dumps(asked, default=str))) if before else []
 
     def finish(self, job: str, *, digest: str, needs: Iterable[str], outputs: Iterable[Path], seconds: float) -> None:
         """Write ``done.json``: the job's settings, what went in, and the SHA-256 of what came out."""
@@ -141,15 +167,23 @@ class Workspace:
             )
         return self.folder(job)
 
-    def _put_aside(self, job: str) -> None:
+    def _begun(self, job: str) -> dict[str, Any]:
+        try:
+            content = json.loads((self.folder(job) / "begun.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def _put_aside(self, job: str) -> Path | None:
         """Move a job's folder to ``replaced``; one that holds nothing yet, as the workflow makes it, is no result."""
         folder = self.folder(job)
         if not any(folder.iterdir()):
-            return
+            return None
         names = (f"{job.replace('/', '-')}.{number}" for number in itertools.count(1))
         aside = next(path for name in names if not (path := self.root / "replaced" / name).exists())
         aside.parent.mkdir(parents=True, exist_ok=True)
         folder.rename(aside)
+        return aside
 
 
 def file_digest(path: Path) -> str:

@@ -4,11 +4,11 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from torch import Tensor
 
 from medgan.errors import CheckpointError, WriteError
@@ -72,12 +72,12 @@ def save_checkpoint(run: Path, snapshot: Snapshot, *, keep: int = 2, best: bool 
     final = run / "checkpoints" / f"step_{snapshot.step:08d}"
     try:
         _save(final, snapshot, keep=keep, best=best)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise WriteError(
             "W012",
             "the checkpoint could not be written; the one before is whole",
             where=str(final),
-            got=str(error),
+            got=error.strerror or str(error),
             remedy="free some space and run again to go on",
         ) from error
     return final
@@ -104,10 +104,16 @@ def load_checkpoint(run: Path, *, name: str = "last") -> Snapshot:
         if error.code != "C002":
             raise
         good = _newest(run, lambda other: other != folder and _is_whole(other))
-        remedy = f"remove {folder.name} to go on from {good.name}, which is whole" if good else "start the run again"
+        command = f"set {folder.name} aside with `medgan checkpoints {run} --set-aside`, then"
+        remedy = f"run again to go on from {good.name}, which is whole" if good else "start the run again from nothing"
         raise CheckpointError(
-            "C002", error.what, where=error.where, got=error.got, expected=error.expected, remedy=remedy
+            "C002", error.what, where=error.where, got=error.got, expected=error.expected, remedy=f"{command} {remedy}"
         ) from error
+
+
+def checkpoints_of(run: Path) -> list[Path]:
+    """Folders of all finished checkpoints, the newest first, be they whole or damaged."""
+    return _by_step(run / "checkpoints")
 
 
 def find_checkpoint(run: Path, *, name: str = "last", before: int | None = None) -> Path | None:
@@ -122,8 +128,7 @@ def find_checkpoint(run: Path, *, name: str = "last", before: int | None = None)
         # By number, not by names.json: a crash can fall between the renaming and the naming.
         return _newest(run, lambda path: before is None or _step(path) < before)
     if name == "best":
-        names = run / "checkpoints" / _NAMES
-        name = str(read_record(names).get("best") or "") if names.is_file() else ""
+        name = _best(run / "checkpoints") or ""
     folder = run / "checkpoints" / name
     return folder if _NAME.fullmatch(name) and folder.is_dir() else None
 
@@ -138,12 +143,12 @@ def _save(final: Path, snapshot: Snapshot, *, keep: int, best: bool) -> None:
     write_tensors(temporary / f"extra_{rank()}.safetensors", snapshot.extra)
     barrier()
     if rank() == 0:
-        _finish(temporary, final, snapshot)
-        _name(folder, final.name, keep=keep, best=best)
+        _finish(temporary, final, snapshot, best=best)
+        _name(folder, final.name, keep=keep)
     barrier()
 
 
-def _finish(temporary: Path, final: Path, snapshot: Snapshot) -> None:
+def _finish(temporary: Path, final: Path, snapshot: Snapshot, *, best: bool) -> None:
     digests = {
         f"{part}.safetensors": write_tensors(temporary / f"{part}.safetensors", tensors)
         for part, tensors in snapshot.tensors.items()
@@ -157,6 +162,7 @@ def _finish(temporary: Path, final: Path, snapshot: Snapshot) -> None:
         "identity": snapshot.identity,
         "settings": snapshot.settings,
         "progress": snapshot.progress,
+        "best": best,
         "files": digests,
     }
     write_record(temporary / _RECORD, record)
@@ -167,14 +173,24 @@ def _finish(temporary: Path, final: Path, snapshot: Snapshot) -> None:
     sync(final.parent)
 
 
-def _name(folder: Path, newest: str, *, keep: int, best: bool) -> None:
-    old = read_record(folder / _NAMES) if (folder / _NAMES).is_file() else {}
-    named = {"last": newest, "best": newest if best else old.get("best")}
+def _name(folder: Path, newest: str, *, keep: int) -> None:
+    named = {"last": newest, "best": _best(folder)}
     write_record(folder / _NAMES, named)
     for path in _by_step(folder)[keep:]:
         if path.name not in named.values():
             _remove(path)
     _sweep(folder)
+
+
+def _best(folder: Path) -> str | None:
+    """The best checkpoint's name, as its own record says: a crash can fall between the renaming and the naming."""
+    for path in _by_step(folder):
+        with suppress(CheckpointError):
+            if read_record(path / _RECORD).get("best"):
+                return path.name
+    # Records of medgan 0.1.0 do not say it.
+    named = read_record(folder / _NAMES).get("best") if (folder / _NAMES).is_file() else None
+    return str(named) if named else None
 
 
 def _read(folder: Path) -> Snapshot:

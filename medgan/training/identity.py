@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from medgan.errors import CheckpointError
+from medgan.settings.changes import changes
 from medgan.training.learner import Learner
 from medgan.training.translator import Translator
 
@@ -73,13 +74,11 @@ def require_same(found: Mapping[str, object], wanted: Mapping[str, object], *, w
     Raises:
         CheckpointError: C004, if method, sample shape or direction differ; C005, if any other setting does.
     """
-    changes = _differences(found, wanted)
-    other = [
-        change for change in changes if change[0].startswith(("identity.method", "identity.shape", "identity.dir"))
-    ]
+    found_changes = changes(found, wanted)
+    other = [change for change in found_changes if change.key.startswith(_OTHER)]
     code, what = ("C004", "the checkpoint is of something else") if other else ("C005", "settings have changed")
-    if changes:
-        told = other or changes
+    if found_changes:
+        told = other or found_changes
         raise CheckpointError(
             code,
             what,
@@ -90,13 +89,5 @@ def require_same(found: Mapping[str, object], wanted: Mapping[str, object], *, w
         )
 
 
-def _differences(found: Mapping[str, object], wanted: Mapping[str, object]) -> list[tuple[str, str, str]]:
-    old, new = _flat(found), _flat(wanted)
-    keys = sorted(old.keys() | new.keys())
-    return [(k, old.get(k, "unset"), new.get(k, "unset")) for k in keys if old.get(k) != new.get(k)]
-
-
-def _flat(value: object, key: str = "") -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        return {key: json.dumps(value)}
-    return {k: v for name, part in value.items() for k, v in _flat(part, f"{key}.{name}" if key else name).items()}
+_OTHER = ("identity.method", "identity.shape", "identity.dir", "identity.context.direction")
+"""What makes a checkpoint one of something else: method, channels and size, direction."""

@@ -43,12 +43,14 @@ class Learner(nn.Module):
     ``groups`` maps a group to the attribute names of its networks. ``turns`` is the order in which a step's turns
     come; by default each group once. The loop freezes every other group before it asks for the next turn, so that no
     gradient is computed that no one needs. ``channels_last`` says whether its networks gain from that layout where
-    the hardware does.
+    the hardware does. ``averages_over_samples`` says that every loss is a mean over the batch's samples, none of which
+    sees another, so that the batch may go through in parts.
     """
 
     groups: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     ema_networks: ClassVar[tuple[str, ...]] = ()
     channels_last: ClassVar[bool] = False
+    averages_over_samples: ClassVar[bool] = False
 
     @property
     def turns(self) -> tuple[str, ...]:

@@ -5,14 +5,14 @@ import logging
 import os
 import shlex
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from medgan.errors import RunError, WriteError
+from medgan.training.life import is_dead, why_unknown, write_mark
 
 _NAME = "lock.json"
 _log = logging.getLogger(__name__)
@@ -22,34 +22,42 @@ _log = logging.getLogger(__name__)
 def hold_lock(run: Path) -> Iterator[Mapping[str, object] | None]:
     """Hold a run directory for this process.
 
-    A lock whose process is dead on this host is taken over; whether one on another host still lives cannot be known.
+    A lock whose process is known to be dead is taken over (see :mod:`medgan.training.life`).
 
     Yields:
         The stale lock that was taken over, or None.
 
     Raises:
-        RunError: J001, if another process holds the directory.
+        RunError: J001, if another process holds the directory, or one of which nobody can know whether it lives.
         WriteError: W010, if the directory cannot be written.
     """
     path = run / _NAME
-    own = _own()
     stale = None
-    if not _create(path, own):
-        stale = _take_stale(path)
-        if not _create(path, own):
-            raise _held(path, _read(path))
-        _log.warning("took over %s from process %s, which is dead", path, stale.get("pid"))
-    try:
-        yield stale
-    finally:
-        if _read(path) == own:
-            path.unlink(missing_ok=True)
+    with ExitStack() as held:
+        own = _create(path, held)
+        if own is None:
+            stale = _take_stale(path)
+            own = _create(path, held)
+            if own is None:
+                raise _held(path, _read(path))
+            _log.warning("took over %s from process %s, which is dead", path, stale.get("pid"))
+        try:
+            yield stale
+        finally:
+            if _read(path) == own:
+                path.unlink(missing_ok=True)
 
 
 def is_held(run: Path) -> bool:
     """Whether a process that is not known to be dead holds a run directory."""
     holder = _read(run / _NAME)
-    return bool(holder) and not _is_dead(holder)
+    return bool(holder) and not is_dead(holder, run / _NAME)
+
+
+def left_by_the_dead(run: Path) -> dict[str, object]:
+    """The lock that a dead process has left in a run directory; empty where there is none."""
+    holder = _read(run / _NAME)
+    return holder if holder and is_dead(holder, run / _NAME) else {}
 
 
 def make_writable(run: Path) -> None:
@@ -85,34 +93,32 @@ def require_room(run: Path, *, needed_bytes: int) -> None:
         )
 
 
-def _own() -> dict[str, object]:
+def _told() -> dict[str, object]:
     return {
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "process_start": _process_start(os.getpid()),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": shlex.join(["medgan", *(Path(word).name for word in sys.argv[1:])]),
     }
 
 
-def _create(path: Path, own: Mapping[str, object]) -> bool:
+def _create(path: Path, held: ExitStack) -> dict[str, object] | None:
     # Written in full under a name of its own, then linked: whoever sees the lock can read it.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(json.dumps(own, indent=2) + "\n", encoding="utf-8")
+        own = write_mark(temporary, _told(), held)
         os.link(temporary, path)
     except FileExistsError:
-        return False
+        held.close()
+        return None
     except OSError as error:
         raise _not_writable(path.parent, error) from error
     finally:
         temporary.unlink(missing_ok=True)
-    return True
+    return own
 
 
 def _take_stale(path: Path) -> Mapping[str, object]:
     holder = _read(path)
-    if holder and not _is_dead(holder):
+    if holder and not is_dead(holder, path):
         raise _held(path, holder)
     aside = path.with_name(f".{path.name}.{os.getpid()}.stale")
     try:
@@ -128,32 +134,6 @@ def _take_stale(path: Path) -> Mapping[str, object]:
     return holder
 
 
-def _is_dead(holder: Mapping[str, object]) -> bool:
-    if holder.get("host") != socket.gethostname():
-        return False
-    pid = holder.get("pid")
-    if not isinstance(pid, int):
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    # The number may have been given to another process since.
-    start = holder.get("process_start")
-    return start is not None and start != _process_start(pid)
-
-
-def _process_start(pid: int) -> str | None:
-    """When the process started, in the kernel's ticks; None where the system does not say."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return None
-    return stat.rpartition(")")[2].split()[19]
-
-
 def _read(path: Path) -> dict[str, object]:
     try:
         holder = json.loads(path.read_text(encoding="utf-8"))
@@ -163,13 +143,14 @@ def _read(path: Path) -> dict[str, object]:
 
 
 def _held(path: Path, holder: Mapping[str, object]) -> RunError:
+    doubt = why_unknown(holder)
+    process = f"process {holder.get('pid')} on {holder.get('host')}"
     return RunError(
         "J001",
         "another process works in this run directory",
         where=str(path.parent),
-        got=f"process {holder.get('pid')} on {holder.get('host')} since {holder.get('started')}: "
-        f"{holder.get('command')}",
-        remedy=f"wait for it, or remove {path.name} if that process is gone",
+        got=f"{process} since {holder.get('started')}: {holder.get('command')}{doubt and f' ({doubt})'}",
+        remedy=f"if you know that it has ended, remove {path}" if doubt else "wait for it, or end it",
     )
 
 

@@ -30,11 +30,13 @@ from medgan.training.device import (
     seeded,
     set_threads,
 )
+from medgan.training.disk import bytes_below
 from medgan.training.environment import describe_start
 from medgan.training.identity import Identity, identity_of, require_same
 from medgan.training.learner import Learner, Turn, freeze_all_but
 from medgan.training.lock import hold_lock, make_writable, require_room
 from medgan.training.log import RunLog
+from medgan.training.memory import PartsNeededError, in_parts, mean_losses, memory_told, why_whole
 from medgan.training.monitor import Monitor
 from medgan.training.parallel import anyone, average_over_ranks, barrier, joined, rank, ranks, share_state
 from medgan.training.preview import fixed_samples, write_preview
@@ -103,7 +105,8 @@ def train(
         CheckpointError: C002, damaged; C004, of something else; C005, with other settings.
         RunError: J001, another process works here; J002, there are checkpoints and ``resume`` is off.
         TrainingError: T001, a loss or gradient is not finite; T002, turns out of order; T003, no such device; T004,
-            groups share a parameter; T006, a loss grows without bound; T007, the pictures stay all alike.
+            groups share a parameter; T006, a loss grows without bound; T007, the pictures stay all alike; T008, out of
+            memory.
         WriteError: W010, cannot write; W011, too little room.
     """
     device = pick_device(settings.device)
@@ -117,7 +120,7 @@ def train(
             learner, draw, run=run, settings=settings, identity=identity or identity_of(learner), device=device
         )
         loop.begin(resume=resume, stale=stale, on_alarm=on_alarm)
-        stack.callback(loop.monitor.close)
+        stack.callback(lambda: loop.monitor.close())
         loop.to_the_end(validate, on_step)
         return loop.summary()
 
@@ -144,6 +147,7 @@ class _Loop:
         self.identity = identity.to_json()
         self.decisive = {**settings.decisive(), "precision": self.precision, "ranks": ranks()}
         self.step = self.start = 0
+        self.parts, self.parts_since = 1, 0
         self.best: float | None = None
         self.saved: Path | None = None
         self.preview: Mapping[str, Tensor] = {}
@@ -162,7 +166,8 @@ class _Loop:
         if rank() == 0:
             # Those kept, the best and the one being written.
             copies = self.settings.keep_checkpoints + 2
-            require_room(self.run, needed_bytes=copies * self.state.bytes_of_checkpoint())
+            taken = bytes_below(self.run / "checkpoints")
+            require_room(self.run, needed_bytes=copies * self.state.bytes_of_checkpoint() - taken)
             if self.settings.preview_every:
                 self.preview = fixed_samples(self.draw)
             told = {"identity": self.identity, "settings": self.settings.model_dump(mode="json"), **self._resolved()}
@@ -171,12 +176,16 @@ class _Loop:
         self.monitor = Monitor(self.run, log=log, on_alarm=on_alarm)
         if progress is not None:
             self.monitor.load(progress)
+        elif self.settings.halve_batch:
+            self._save(best=False)  # what is gone back to where the first steps do not fit
         barrier()
 
     def to_the_end(self, validate: Validate | None, on_step: Callable[[int], None] | None) -> None:
         """Train to the last step."""
         while self.step < self.settings.total_steps:
-            self._one_step()
+            if not self._fits(self._one_step):
+                self._go_back_in_more_parts()
+                continue
             self._tell()
             best = validate is not None and self._due(self.settings.validate_every) and self._is_best(validate)
             if best or self._save_is_due():
@@ -207,29 +216,37 @@ class _Loop:
         batch = {name: placed(tensor, self.device, self.layout) for name, tensor in drawn.items()}
         self.monitor.images(len(next(iter(batch.values()))) * ranks() if batch else 0)
         torch.manual_seed(seed_for(self.settings.seed, "step", self.step, rank()))
-        turns = self.learner.training_step(batch)
+        if self.parts > 1 and self.step == self.parts_since:
+            self.monitor.parts(self.step + 1, self.parts)
+        steps = [(share, self.learner.training_step(part)) for share, part in in_parts(batch, self.parts)]
         for group in self.learner.turns:
             freeze_all_but(self.learner, group)
-            # The learner computes a turn's losses within next(): frozen, and under autocast.
-            with autocast(self.device, self.precision):
-                turn = next(turns, None)
-            self._take(_expected(turn, group))
+            self._take(group, [(share, self._back(turns, group, share)) for share, turns in steps])
         with autocast(self.device, self.precision):
-            _expected_end(next(turns, None))
+            for _, turns in steps:
+                _expected_end(next(turns, None))
         if self.state.ema:
             self.state.ema.update(self.step)
         self.step += 1
 
-    def _take(self, turn: Turn) -> None:
-        """Back a turn's losses, average over ranks, and step its optimizer."""
-        parameters, optimizer = self.state.parameters[turn.group], self.state.optimizers[turn.group]
+    def _back(self, turns: Iterator[Turn], group: str, share: float) -> dict[str, Tensor]:
+        """Ask for a turn, and back its losses by their share of the batch."""
+        # The learner computes a turn's losses within next(): frozen, and under autocast.
+        with autocast(self.device, self.precision):
+            turn = _expected(next(turns, None), group)
         losses = torch.stack([loss.float().reshape(()) for loss in turn.losses.values()])
-        losses.sum().backward()
-        losses = average_over_ranks(parameters, losses.detach())
+        (losses.sum() * share if share < 1 else losses.sum()).backward()
+        return dict(zip(turn.losses, losses.detach(), strict=True))
+
+    def _take(self, group: str, backed: list[tuple[float, dict[str, Tensor]]]) -> None:
+        """Average what was backed over ranks, and step its optimizer."""
+        parameters, optimizer = self.state.parameters[group], self.state.optimizers[group]
+        names, losses = mean_losses(backed)
+        losses = average_over_ranks(parameters, losses)
         norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-        told = dict(zip(turn.losses, losses, strict=True))
-        self.monitor.turn(self.step + 1, turn.group, losses=told, gradient_norm=norm)
-        optimizer.param_groups[0]["lr"] = self._rate(turn.group, self.step)
+        told = dict(zip(names, losses, strict=True))
+        self.monitor.turn(self.step + 1, group, losses=told, gradient_norm=norm)
+        optimizer.param_groups[0]["lr"] = self._rate(group, self.step)
         optimizer.step()
         # At once, so that no gradient is left for the next turn to add to.
         optimizer.zero_grad(set_to_none=True)
@@ -305,7 +322,7 @@ class _Loop:
             settings=self.decisive,
             tensors=self.state.capture(),
             extra=self.learner.extra_tensors(),
-            progress={**self.monitor.state(), "best": self.best},
+            progress={**self.monitor.state(), "best": self.best, **self._parts_told()},
         )
         self.saved = save_checkpoint(self.run, snapshot, keep=self.settings.keep_checkpoints, best=best)
         self.last_saved = time.monotonic()
@@ -317,7 +334,45 @@ class _Loop:
         self.state.restore(snapshot.tensors, extra=snapshot.extra)
         self.best, self.saved = snapshot.progress["best"], folder
         self.step = self.start = snapshot.step
+        self.parts = snapshot.progress.get("parts", 1)
+        self.parts_since = snapshot.progress.get("parts_since", 0)
         return snapshot.progress
+
+    def _fits(self, step: Callable[[], None]) -> bool:
+        """Do a step; whether the memory sufficed, where it may be tried again in more parts.
+
+        Raises:
+            TrainingError: T008, if it did not, and more parts are not wanted or not the same.
+        """
+        halves = self.settings.halve_batch and ranks() == 1
+
+        def why() -> str:
+            return why_whole(self.learner, self.draw(self.step), parts=2 * self.parts)
+
+        try:
+            with memory_told(f"step {self.step + 1}", run=self.run, halves=halves, why=why):
+                step()
+        except PartsNeededError:
+            return False
+        return True
+
+    def _go_back_in_more_parts(self) -> None:
+        """From the last checkpoint on, pass each batch through in twice as many parts."""
+        started, parts, alarms = self.start, 2 * self.parts, self.monitor.alarms
+        for group in self.state.optimizers.values():
+            group.zero_grad(set_to_none=True)
+        self.monitor.close()
+        assert self.saved is not None  # noqa: S101
+        progress = self._take_up(self.saved)
+        self.start, self.parts, self.parts_since = started, parts, self.step
+        self.monitor = Monitor(self.run, log=RunLog(self.run, step=self.step, tensorboard=self.settings.tensorboard))
+        self.monitor.load(progress)
+        self.monitor.alarms += [alarm for alarm in alarms if alarm.step <= self.step]
+        # With the new number, so that a run that is interrupted here goes on in as many parts.
+        self._save(best=find_checkpoint(self.run, name="best") == self.saved)
+
+    def _parts_told(self) -> dict[str, int]:
+        return {"parts": self.parts, "parts_since": self.parts_since} if self.parts > 1 else {}
 
     def _resolved(self) -> dict[str, object]:
         return {"resolved": {"device": str(self.device), "precision": self.precision, "ranks": ranks()}}

@@ -71,6 +71,13 @@ class Monitor:
         self._since, self._images = now, 0
         self._write(step, {"means": self._means.take(), "learning_rate": learning_rate, **speed})
 
+    def parts(self, step: int, parts: int) -> None:
+        """Write that each batch goes through in parts from a step on, for want of memory."""
+        self._write(step, {"batch_parts": parts})
+        _logger.warning(
+            "from step %d on, each batch goes through in %d parts: there was too little memory", step, parts
+        )
+
     def score(self, step: int, score: float) -> None:
         """Write a validation score; one that is undefined is null."""
         self._write(step, {"score": score if math.isfinite(score) else None})

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from medgan.errors import CheckpointError
+from medgan.training.disk import as_os_error
 
 _PICKLE_SUFFIXES = frozenset({".pth", ".pt", ".pkl", ".pickle", ".ckpt", ".bin", ".tar", ".joblib"})
 _PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
@@ -20,7 +21,10 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
     """Write tensors as safetensors, down to the disk, and return the file's SHA-256."""
     # Tied and strided tensors become tensors of their own: safetensors refuses shared memory.
     own = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    safetensors.torch.save_file(own, path)
+    try:
+        safetensors.torch.save_file(own, path)
+    except SafetensorError as error:
+        raise as_os_error(error) from error
     sync(path)
     return sha256(path)
 
@@ -49,9 +53,13 @@ def write_record(path: Path, record: Mapping[str, object]) -> None:
     """Write a JSON record with its own digest, down to the disk, and put it in place in one move."""
     text = json.dumps({**record, "sha256": _digest_of(record)}, indent=2, allow_nan=False) + "\n"
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    sync(temporary)
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        sync(temporary)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def read_record(path: Path) -> dict[str, object]:
@@ -91,7 +99,8 @@ def refuse_pickle(path: Path) -> None:
             "a pickle can execute code when it is loaded, so it was not opened",
             where=str(path),
             expected="safetensors and JSON as medgan writes them",
-            remedy="convert its tensors to safetensors where you trust the file",
+            remedy="where you trust the file, convert its tensors to safetensors; `medgan import-weights` takes "
+            "generators of the published CycleGAN and pix2pix code",
         )
 
 

@@ -1,5 +1,6 @@
 """Weights for inference alone: what a trained learner is rebuilt from."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from torch import Tensor
 
 import medgan
 from medgan.errors import CheckpointError
-from medgan.training.checkpoint import load_checkpoint
+from medgan.training.checkpoint import find_checkpoint, load_checkpoint
 from medgan.training.identity import Identity
 from medgan.training.learner import Learner
 from medgan.training.tensor_files import read_record, read_tensors, refuse_pickle, write_record, write_tensors
@@ -55,25 +56,61 @@ def export_weights(run: Path, *, name: str = "last", scored_by: str = "") -> Pat
     """
     snapshot = load_checkpoint(run, name=name)
     averages = snapshot.tensors.get("ema", {})
-    temporary, final = run / ".weights.safetensors.tmp", run / "weights.safetensors"
-    digest = write_tensors(temporary, {**snapshot.tensors["learner"], **averages})
-    record = run / "weights.json"
-    # Without the record there are no weights: a crash between the moves leaves none rather than a mixture.
-    record.unlink(missing_ok=True)
-    temporary.replace(final)
-    write_record(
-        record,
-        {
-            "identity": snapshot.identity,
-            "step": snapshot.step,
-            "averaged": bool(averages),
-            "weights": digest,
-            "medgan_version": medgan.__version__,
+    best = name == "best"
+    return write_weights(
+        run,
+        {**snapshot.tensors["learner"], **averages},
+        identity=snapshot.identity,
+        step=snapshot.step,
+        averaged=bool(averages),
+        chosen={
             "checkpoint": name,
-            "score": snapshot.progress.get("best") if name == "best" else None,
-            "scored_by": scored_by if name == "best" else "",
+            "score": snapshot.progress.get("best") if best else None,
+            "scored_by": scored_by if best else "",
         },
     )
+
+
+def write_weights(
+    run: Path,
+    tensors: Mapping[str, Tensor],
+    *,
+    identity: Mapping[str, object],
+    step: int,
+    averaged: bool,
+    chosen: Mapping[str, object] | None = None,
+) -> Path:
+    """Write weights and their record; the old ones are there until both new files are whole.
+
+    Args:
+        run: The run's directory.
+        tensors: By the learner's state names.
+        identity: What they are, as JSON values.
+        step: Steps trained.
+        averaged: Whether the networks hold the moving average.
+        chosen: Of which checkpoint they are, and why, where there are checkpoints.
+
+    Returns:
+        Path of ``weights.json``.
+    """
+    record, written, temporary = run / "weights.json", run / ".weights.json.tmp", run / ".weights.safetensors.tmp"
+    try:
+        told = {
+            "identity": identity,
+            "step": step,
+            "averaged": averaged,
+            "weights": write_tensors(temporary, tensors),
+            "medgan_version": medgan.__version__,
+            **(chosen or {}),
+        }
+        write_record(written, told)
+        # Without the record there are no weights: a crash between the moves leaves none rather than a mixture.
+        record.unlink(missing_ok=True)
+        temporary.replace(run / "weights.safetensors")
+        written.replace(record)
+    finally:
+        temporary.unlink(missing_ok=True)
+        written.unlink(missing_ok=True)
     return record
 
 
@@ -90,8 +127,14 @@ def read_weights(run: Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
     path = run / "weights.json"
     if not path.is_file():
         raise CheckpointError("C001", "no weights", where=str(run), remedy="train first, or name the run's directory")
-    record: dict[str, Any] = read_record(path)
-    tensors = read_tensors(run / "weights.safetensors", digest=record["weights"])
+    try:
+        record: dict[str, Any] = read_record(path)
+        tensors = read_tensors(run / "weights.safetensors", digest=record["weights"])
+    except CheckpointError as error:
+        if error.code == "C002":
+            again = f"`medgan checkpoints {run} --export` writes them again from the last checkpoint"
+            error.remedy = again if find_checkpoint(run) else "copy the run again, or train again"
+        raise
     info = WeightsInfo(
         identity=Identity.from_json(record["identity"]),
         step=record["step"],
@@ -105,14 +148,24 @@ def read_weights(run: Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
     return info, tensors
 
 
-def load_weights(learner: Learner, tensors: dict[str, Tensor]) -> None:
+def load_weights(learner: Learner, tensors: Mapping[str, Tensor], *, networks: Sequence[str] | None = None) -> None:
     """Put weights into a learner built as their identity says; every name and shape must fit.
+
+    Args:
+        learner: What they are put into.
+        tensors: By the learner's state names.
+        networks: Those that there are weights of, where some were left out; all by default.
 
     Raises:
         CheckpointError: C004, if they belong to another learner.
     """
+    rest = (
+        {}
+        if networks is None
+        else {name: tensor for name, tensor in learner.state_dict().items() if name.split(".")[0] not in networks}
+    )
     try:
-        learner.load_state_dict(tensors, strict=True)
+        learner.load_state_dict({**rest, **tensors}, strict=True)
     except RuntimeError as error:
         raise CheckpointError(
             "C004",

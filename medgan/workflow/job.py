@@ -9,6 +9,7 @@ from pathlib import Path
 
 from medgan import discover
 from medgan.errors import RunError
+from medgan.settings.changes import in_words
 from medgan.settings.study import Study
 from medgan.stages.arguments import JobArguments
 from medgan.stages.hidden import study_files_hidden
@@ -56,7 +57,9 @@ def run_job(study: Study, job: Job, *, report: Callable[[str], None]) -> bool:
         RunError: J001, if another process runs the job; J010, if a job that it needs is not finished, or was made
             with other settings.
     """
+    from medgan.training.disk import disk_refusals_told
     from medgan.training.lock import hold_lock, make_writable
+    from medgan.training.memory import job_memory_told
 
     workspace = Workspace(study.output)
     plan = {one.id: one for one in plan_study(study)}
@@ -66,6 +69,7 @@ def run_job(study: Study, job: Job, *, report: Callable[[str], None]) -> bool:
                 "J010",
                 f"{need} is not finished with the present settings",
                 where=str(study.output),
+                got=in_words(workspace.changes(need, plan[need].settings)),
                 remedy="run `medgan run` on the study, or that command first",
             )
     if workspace.is_current(job.id, digest=job.digest, needs=job.needs):
@@ -75,12 +79,13 @@ def run_job(study: Study, job: Job, *, report: Callable[[str], None]) -> bool:
     make_writable(lock)
     began = time.monotonic()
     stage = discover.load("medgan.stages", job.stage)
-    with hold_lock(lock):
+    with hold_lock(lock), disk_refusals_told(workspace.folder(job.id)):
         if workspace.is_current(job.id, digest=job.digest, needs=job.needs):
             return False  # another process was quicker
-        folder = workspace.begin(job.id, digest=job.digest, needs=job.needs)
+        folder = workspace.begin(job.id, digest=job.digest, needs=job.needs, asked=dict(job.settings), report=report)
+        make_writable(folder)
         progress = Progress(folder / "progress.json", what=job.id, report=report)
-        with study_files_hidden(study):
+        with study_files_hidden(study), job_memory_told(job.id, lambda: progress.told):
             outputs = stage.run(study, job.arguments, folder, progress)
         workspace.finish(job.id, digest=job.digest, needs=job.needs, outputs=outputs, seconds=time.monotonic() - began)
     report(f"{job.id}: done in {time.monotonic() - began:.0f} s")

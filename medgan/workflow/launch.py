@@ -12,6 +12,7 @@ from medgan.errors import RunError
 from medgan.settings.study import Study
 from medgan.stages.workspace import Workspace
 from medgan.workflow.job import LAUNCHER, lock_folder
+from medgan.workflow.killed import killed_error, memory_kills
 from medgan.workflow.plan import Job, plan_study, write_plan
 
 POLL_S = 1.5
@@ -71,10 +72,16 @@ def launch(
         report: Shown the jobs' states now and then.
 
     Raises:
-        RunError: J020, if a job failed; the end of its log is shown.
+        RunError: J020, if a job failed; the end of its log is shown. J021, if it was killed.
+        WriteError: W010, if the output folder cannot be written.
     """
+    from medgan.training.disk import disk_refusals_told
+    from medgan.training.lock import make_writable
+
     jobs = plan_study(study)
-    write_plan(study, jobs)
+    make_writable(study.output)
+    with disk_refusals_told(study.output):
+        write_plan(study, jobs)
     stale = [job for job, state, _ in states(study, jobs) if state == "stale"]
     command = _command(study, cores=cores, gpus=gpus)
     if dry_run:
@@ -84,6 +91,7 @@ def launch(
         _set_aside(study, stale)
         command += ["--quiet", "progress", "rules"]
     command += ["--keep-going"] if keep_going else []
+    kills = memory_kills()
     log = study.output / "logs" / "snakemake.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {LAUNCHER: f"{socket.gethostname()}:{os.getpid()}", "OMP_WAIT_POLICY": "PASSIVE"}
@@ -103,7 +111,7 @@ def launch(
             _ended(process)
             raise
     if process.returncode:
-        raise _failure(study, log)
+        raise _failure(study, log, for_memory=memory_kills() > kills)
     report(states(study, jobs))
 
 
@@ -139,11 +147,17 @@ def _progress(folder: Path) -> dict[str, object]:
     return content
 
 
-def _failure(study: Study, log: Path) -> RunError:
-    for job, state, _ in states(study):
+def _failure(study: Study, log: Path, *, for_memory: bool) -> RunError:
+    from medgan.training.lock import left_by_the_dead
+
+    for job, state, progress in states(study):
         own = study.output / "logs" / (job.id.replace("/", "-") + ".log")
         if state != "done" and own.exists():
             lines = own.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            vanished = bool(left_by_the_dead(lock_folder(study, job)))
+            killed = killed_error(job.id, own, lines, progress=progress, vanished=vanished, for_memory=for_memory)
+            if killed is not None:
+                return killed
             errors = [line for line in lines if "Error[" in line]
             return RunError("J020", f"{job.id} failed", where=str(own), got=(errors or lines or ["no output"])[-1])
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()

@@ -87,6 +87,38 @@ def test_begun_from_other_results_is_put_aside(workspace):
     assert (aside / "out.txt").read_text() == "from the first"
 
 
+def test_what_has_changed_is_told_with_both_values_and_where_the_old_results_are(workspace):
+    lines = []
+    made(workspace, "a")
+    asked = {"recipe": {"steps": 2}, "manifest": "a" * 64}
+    workspace.begin("b", digest="d1", needs=("a",), asked=asked, report=lines.append)
+    (workspace.folder("b") / "out.txt").write_text("half")
+    changed = {"recipe": {"steps": 3}, "manifest": "b" * 64}
+    assert [tuple(change) for change in workspace.changes("b", changed)] == [
+        ("manifest", "a" * 12, "b" * 12),
+        ("recipe.steps", "2", "3"),
+    ]
+    assert lines == []
+    workspace.begin("b", digest="d2", needs=("a",), asked=changed, report=lines.append)
+    assert lines == [
+        "b: begun otherwise before (manifest aaaaaaaaaaaa -> bbbbbbbbbbbb; recipe.steps 2 -> 3); "
+        "what was there is in replaced/b.1"
+    ]
+    (workspace.folder("b") / "out.txt").write_text("half")
+    made(workspace, "a", text="other")
+    workspace.begin("b", digest="d2", needs=("a",), asked=changed, report=lines.append)
+    assert lines[-1].startswith("b: begun otherwise before (a ")
+    assert lines[-1].endswith("what was there is in replaced/b.2")
+
+
+def test_a_job_begun_by_an_older_version_goes_on(workspace):
+    folder = workspace.begin("a", **PUT)
+    (folder / "begun.json").write_text(json.dumps({"settings": "d1", "inputs": {}}))
+    (folder / "checkpoint").write_text("step 50")
+    assert (workspace.begin("a", **PUT, asked={"x": 1}) / "checkpoint").exists()
+    assert workspace.changes("a", {"x": 1}) == []
+
+
 def test_an_empty_folder_is_no_result(workspace):
     """The workflow makes folders before it runs a job."""
     workspace.folder("a").mkdir()

@@ -7,13 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 from training_toy import Toy, draw_toy
+from typer.testing import CliRunner
 
 import medgan
-from medgan.errors import CheckpointError, WriteError
+from medgan.cli import app
+from medgan.errors import CheckpointError, RunError, WriteError
 from medgan.training import checkpoint
 from medgan.training.checkpoint import Snapshot, find_checkpoint, load_checkpoint, save_checkpoint
+from medgan.training.lock import hold_lock
 from medgan.training.loop import LoopSettings, train
-from medgan.training.tensor_files import read_record, read_tensors, write_record, write_tensors
+from medgan.training.mend import set_aside
+from medgan.training.tensor_files import read_record, read_tensors, sha256, write_record, write_tensors
 from medgan.training.weights import export_weights, load_weights, read_weights
 
 
@@ -156,7 +160,7 @@ def test_a_damaged_checkpoint_is_refused_and_the_last_good_one_named(tmp_path, n
     save_checkpoint(tmp_path, snapshot(1))
     folder = save_checkpoint(tmp_path, snapshot(2))
     damage(folder / name)
-    with pytest.raises(CheckpointError, match=rf"C002.*{name}.*remove step_00000002.*step_00000001"):
+    with pytest.raises(CheckpointError, match=rf"C002.*{name}.*set step_00000002 aside.*step_00000001"):
         load_checkpoint(tmp_path)
 
 
@@ -184,6 +188,101 @@ def test_with_no_other_a_damaged_checkpoint_names_none(tmp_path):
     _cut(save_checkpoint(tmp_path, snapshot(1)) / "learner.safetensors")
     with pytest.raises(CheckpointError, match=r"C002.*start the run again"):
         load_checkpoint(tmp_path)
+
+
+def test_damaged_ones_are_set_aside_by_the_command_that_the_error_names(tmp_path):
+    wanted = LoopSettings(total_steps=6, device="cpu", precision="fp32", checkpoint_every_steps=2, preview_every=None)
+    train(Toy(), draw_toy, run=tmp_path / "whole", settings=wanted)
+    last = train(Toy(), draw_toy, run=tmp_path / "run", settings=wanted).checkpoint
+    _flip(last / "learner.safetensors")
+    with pytest.raises(CheckpointError) as error:
+        train(Toy(), draw_toy, run=tmp_path / "run", settings=wanted)
+    command = error.value.remedy.split("`")[1].split()
+    assert command[:2] == ["medgan", "checkpoints"]
+    told = CliRunner().invoke(app, command[1:-1])
+    assert told.exit_code == 1
+    assert "step_00000006: the file is damaged (learner.safetensors)" in told.output
+    assert "step_00000004: whole" in told.output
+    done = CliRunner().invoke(app, command[1:])
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines() == ["step_00000006: set aside as damaged_step_00000006", "step_00000004: whole"]
+    assert train(Toy(), draw_toy, run=tmp_path / "run", settings=wanted).resumed_from == 4
+    whole, again = (load_checkpoint(tmp_path / name).tensors["learner"] for name in ("whole", "run"))
+    assert all(torch.equal(tensor, again[name]) for name, tensor in whole.items())
+    assert (tmp_path / "run" / "checkpoints" / "damaged_step_00000006" / "learner.safetensors").exists()
+
+
+def test_with_all_damaged_it_begins_anew(tmp_path):
+    wanted = LoopSettings(total_steps=4, device="cpu", precision="fp32", checkpoint_every_steps=2, preview_every=None)
+    train(Toy(), draw_toy, run=tmp_path, settings=wanted)
+    for folder in (tmp_path / "checkpoints").glob("step_*"):
+        _flip(folder / "learner.safetensors")
+    done = CliRunner().invoke(app, ["checkpoints", str(tmp_path), "--set-aside"])
+    assert done.exit_code == 0, done.output
+    assert "begins anew" in done.output
+    assert train(Toy(), draw_toy, run=tmp_path, settings=wanted).resumed_from == 0
+    with pytest.raises(CheckpointError, match="C001"):
+        set_aside(tmp_path / "checkpoints")
+
+
+def test_a_checkpoint_is_not_set_aside_under_a_running_process(tmp_path):
+    _flip(save_checkpoint(tmp_path, snapshot(1)) / "learner.safetensors")
+    with hold_lock(tmp_path), pytest.raises(RunError, match="J001"):
+        set_aside(tmp_path)
+    assert (tmp_path / "checkpoints" / "step_00000001").exists()
+
+
+def test_damaged_weights_are_written_again_byte_by_byte(trained):
+    run = trained()
+    export_weights(run)
+    before = {name: (run / name).read_bytes() for name in ("weights.json", "weights.safetensors")}
+    _flip(run / "weights.safetensors")
+    with pytest.raises(CheckpointError, match=r"C002.*medgan checkpoints .* --export` writes them again"):
+        read_weights(run)
+    done = CliRunner().invoke(app, ["checkpoints", str(run), "--export"])
+    assert done.exit_code == 0, done.output
+    assert {name: (run / name).read_bytes() for name in before} == before
+
+
+@pytest.mark.parametrize("name", ["learner.safetensors", "extra_0.safetensors", "checkpoint.json"])
+@pytest.mark.parametrize("save", [pickle.dump, torch.save], ids=["pickle", "torch"])
+def test_a_renamed_pickle_in_a_checkpoint_whose_digest_fits_is_refused_and_not_executed(tmp_path, name, save):
+    folder, fired = save_checkpoint(tmp_path, snapshot(1)), tmp_path / "fired"
+    with (folder / name).open("wb") as file:
+        save(Bomb(fired), file)
+    if name != "checkpoint.json":
+        record = read_record(folder / "checkpoint.json")
+        record["files"][name] = sha256(folder / name)
+        write_record(folder / "checkpoint.json", record)
+    with pytest.raises(CheckpointError, match="C003"):
+        load_checkpoint(tmp_path)
+    assert not fired.exists()
+
+
+@pytest.mark.parametrize("save", [pickle.dump, torch.save], ids=["pickle", "torch"])
+def test_a_pickle_renamed_to_weights_is_refused_and_not_executed(trained, tmp_path, save):
+    run = trained()
+    export_weights(run)
+    fired = tmp_path / "fired"
+    with (run / "weights.safetensors").open("wb") as file:
+        save(Bomb(fired), file)
+    record = read_record(run / "weights.json")
+    write_record(run / "weights.json", {**record, "weights": sha256(run / "weights.safetensors")})
+    with pytest.raises(CheckpointError, match="C003"):
+        read_weights(run)
+    assert not fired.exists()
+
+
+def test_pickles_of_old_protocols_and_object_arrays_are_not_executed(tmp_path):
+    """They have no mark to be known by; what reads them knows no pickles."""
+    folder, fired = save_checkpoint(tmp_path, snapshot(1)), tmp_path / "fired"
+    (folder / "learner.safetensors").write_bytes(pickle.dumps(Bomb(fired), protocol=0))
+    record = read_record(folder / "checkpoint.json")
+    record["files"]["learner.safetensors"] = sha256(folder / "learner.safetensors")
+    write_record(folder / "checkpoint.json", record)
+    with pytest.raises(CheckpointError, match=r"C002.*not a safetensors file"):
+        load_checkpoint(tmp_path)
+    assert not fired.exists()
 
 
 def test_training_goes_on_from_the_good_one_when_told(tmp_path):

@@ -271,6 +271,7 @@ def test_other_settings_are_refused_with_the_differences(tmp_path):
         ({"method": "unit"}, 'identity.method "cyclegan"; expected identity.method "unit"'),
         ({"shape": {"channels": 3}}, "identity.shape.channels 1; expected identity.shape.channels 3"),
         ({"directions": ("b", "a")}, "identity.directions"),
+        ({"context": {"direction": {"source": "t1"}}}, 'direction.source unset; expected .*direction.source "t1"'),
     ],
 )
 def test_a_checkpoint_of_something_else_is_refused_with_both_values(tmp_path, change, told):

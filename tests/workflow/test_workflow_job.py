@@ -9,7 +9,7 @@ import time
 import pytest
 from tiny_studies import clean_environment, lesion_study
 
-from medgan.errors import RunError
+from medgan.errors import RunError, TrainingError
 from medgan.settings.study import read_study
 from medgan.stages.workspace import Workspace
 from medgan.training.lock import hold_lock, make_writable
@@ -34,9 +34,33 @@ def test_a_job_does_not_take_results_of_other_settings(study):
     run_job(study, plan_study(study)[0], report=print)
     other = study.model_copy(update={"split_seed": 1})
     train = plan_study(other)[1]
-    with pytest.raises(RunError, match=r"J010.*prepare is not finished with the present settings"):
+    changed = "prepare is not finished with the present settings; got split_seed 20240101 -> 1"
+    with pytest.raises(RunError, match=rf"J010.*{changed}"):
         run_job(other, train, report=print)
     assert run_job(study, plan_study(study)[1], report=print)
+
+
+def test_a_job_begun_with_other_settings_is_put_aside_and_told(study):
+    prepare, lines = plan_study(study)[0], []
+    run_job(study, prepare, report=lines.append)
+    other = study.model_copy(update={"split_seed": 1})
+    run_job(other, plan_study(other)[0], report=lines.append)
+    told = "prepare: begun otherwise before (split_seed 20240101 -> 1); what was there is in replaced/prepare.1"
+    assert told in lines
+    assert (study.output / "replaced" / "prepare.1" / "splits.csv").exists()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: not enough memory: you tried")])
+def test_memory_that_does_not_suffice_names_the_job_and_the_case(study, monkeypatch, error):
+    for job in plan_study(study)[:2]:
+        run_job(study, job, report=len)
+
+    def full(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr("medgan.stages.translate.write_image", full)
+    with pytest.raises(TrainingError, match=r"T008.*row \d+ \(case \w+.*out of memory in .*translate/histogram"):
+        run_job(study, plan_study(study)[2], report=len)
 
 
 def test_a_job_is_run_once(study):

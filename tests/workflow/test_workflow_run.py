@@ -1,19 +1,15 @@
 """``medgan run``: killed at any point and started again it gives the same numbers; when done it does nothing."""
 
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
-from tiny_studies import TINY_CYCLEGAN, clean_environment, lesion_settings, lesion_study, medgan
+from tiny_studies import TINY_CYCLEGAN, lesion_settings, lesion_study, medgan
+from workflow_kills import started
 
 pytestmark = pytest.mark.multiprocess
 
@@ -47,23 +43,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = medgan("run", path, "--cores", "1", "--quiet")
     assert done.returncode == 0, done.stdout + done.stderr
     return path
-
-
-@contextmanager
-def started(path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """``medgan run`` in the background; whatever becomes of the test, nothing of it is left."""
-    log = (path.parent / "run.log").open("ab")
-    command = [sys.executable, "-m", "medgan", "run", str(path), "--cores", "1", "--quiet"]
-    process = subprocess.Popen(
-        command, env=clean_environment(), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-    )
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        log.close()
 
 
 def run_and_kill(path: Path, when: Callable[[], bool], *, limit_s: float = 120.0) -> bool:
