@@ -24,6 +24,7 @@ from medgan.stages.scoring import TrainedModel, open_model, score_manifest
 from medgan.stages.train import contract
 from medgan.training.identity import Identity
 from medgan.training.loop import train
+from medgan.training.parallel import ranks
 from medgan.training.weights import export_weights
 from medgan.transforms.augment import build
 
@@ -186,8 +187,9 @@ def _draw(
         return lambda step: both.draw(step, recipe.batch_size)
     first, then = samples([extra], [1.0]), samples([own], [1.0])
     _balance(learner, samples([extra, own], [arm.fraction, 1.0 - arm.fraction]))
+    # Draws are numbered over all ranks, of which each takes one a step.
     switch = round(arm.fraction * recipe.total_steps)
-    return lambda step: (first if step < switch else then).draw(step, recipe.batch_size)
+    return lambda number: (first if number < switch * ranks() else then).draw(number, recipe.batch_size)
 
 
 def label_values(task: Task) -> dict[int, int]:

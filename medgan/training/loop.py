@@ -19,6 +19,7 @@ from torch import Tensor
 from medgan.errors import RunError, TrainingError
 from medgan.samples.seeds import seed_for
 from medgan.settings.loop import LoopSettings
+from medgan.training.batch_norm import share_batch_statistics
 from medgan.training.checkpoint import Snapshot, find_checkpoint, load_checkpoint, save_checkpoint
 from medgan.training.device import autocast, pick_device, pick_precision, seeded, set_threads
 from medgan.training.environment import describe_start
@@ -126,6 +127,7 @@ class _Loop:
         self.draw, self.run, self.settings, self.device = draw, run, settings, device
         self.precision = pick_precision(settings.precision, device)
         self.learner = learner.to(device).train()
+        share_batch_statistics(self.learner)
         self.state = TrainingState(self.learner, ema_decay=settings.ema_decay)
         self.identity = identity.to_json()
         self.decisive = {**settings.decisive(), "precision": self.precision, "ranks": ranks()}
