@@ -9,6 +9,9 @@ from medgan.settings.base import Settings
 DeviceName = Literal["auto", "cpu", "cuda"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
 
+RANKS_TIMEOUT_S = 600.0
+"""Seconds that a rank waits for another one by default: longer than rank 0 takes for a checkpoint or a preview."""
+
 _FREE_TO_CHANGE = frozenset(
     {
         "device",
@@ -18,6 +21,7 @@ _FREE_TO_CHANGE = frozenset(
         "keep_checkpoints",
         "preview_every",
         "tensorboard",
+        "ranks_timeout_s",
     }
 )
 
@@ -42,6 +46,9 @@ class LoopSettings(Settings):
     )
     keep_checkpoints: int = Field(default=2, ge=1, description="Newest ones kept, beside the best")
     tensorboard: bool = Field(default=False, description="Needs the extra medgan[tensorboard]")
+    ranks_timeout_s: float = Field(
+        default=RANKS_TIMEOUT_S, gt=0, description="Seconds that a rank of several waits for another before it ends"
+    )
 
     def decisive(self) -> dict[str, object]:
         """The settings that change what is learned or logged: a resumed run must share them."""

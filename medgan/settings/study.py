@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from medgan.errors import SettingsError
 from medgan.settings.base import Settings
 from medgan.settings.content import load_mapping
-from medgan.settings.loop import DeviceName, PrecisionName
+from medgan.settings.loop import RANKS_TIMEOUT_S, DeviceName, PrecisionName
 from medgan.settings.preparation import Preparation
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=48)]
@@ -118,6 +118,9 @@ class Study(Settings):
     precision: PrecisionName = "auto"
     threads: int = Field(default=1, ge=1, description="threads of preparing and of training a translator")
     checkpoint_every_s: float = Field(default=120.0, gt=0)
+    ranks_timeout_s: float = Field(
+        default=RANKS_TIMEOUT_S, gt=0, description="Seconds that a process of several that train together waits for another"
+    )
     preview_every: int = Field(default=500, ge=1)
     allow_duplicates: bool = Field(
         default=False, description="let the same file stand under two subjects; recorded by `medgan check`"

@@ -24,7 +24,7 @@ from medgan.stages.scoring import TrainedModel, open_model, score_manifest
 from medgan.stages.train import contract
 from medgan.training.identity import Identity
 from medgan.training.loop import train
-from medgan.training.parallel import ranks
+from medgan.training.parallel import led, rank, ranks
 from medgan.training.weights import export_weights
 from medgan.transforms.augment import build
 
@@ -41,6 +41,8 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
     task = study.task(arguments.named("task"))
     arm = next(one for one in task.arms if one.name == arguments.named("arm"))
     model = train_arm(task, arm, arguments, materials=materials, folder=folder, progress=progress)
+    if rank() > 0:
+        return []  # rank 0 scores alone
     fold, _ = arguments.place
     cases = materials.cases(trained_domains(task, materials), materials.folds.test(fold))
     manifest = replace(materials.manifest, cases=tuple(labelled(cases, task)))
@@ -94,6 +96,7 @@ def train_arm(
         ema_decay=recipe.ema_decay,
         preview_every=None,
         checkpoint_every_seconds=study.checkpoint_every_s,
+        ranks_timeout_s=study.ranks_timeout_s,
     )
     train(
         learner,
@@ -103,7 +106,7 @@ def train_arm(
         identity=identity,
         on_step=lambda step: progress(step, recipe.total_steps, doing="steps"),
     )
-    export_weights(folder)
+    led(lambda: export_weights(folder))
     return open_model(folder, device=study.device)
 
 

@@ -22,6 +22,7 @@ from medgan.stages.materials import Materials, open_materials
 from medgan.stages.progress import Progress
 from medgan.training.identity import Identity
 from medgan.training.loop import train
+from medgan.training.parallel import led
 from medgan.training.translator import SampleShape, Translator
 from medgan.training.weights import export_weights
 
@@ -72,6 +73,7 @@ def train_translator(
         preview_every=study.preview_every,
         tensorboard=study.tensorboard,
         checkpoint_every_seconds=study.checkpoint_every_s,
+        ranks_timeout_s=study.ranks_timeout_s,
     )
     identity = Identity(
         method=plan.method,
@@ -94,7 +96,7 @@ def train_translator(
         identity=identity,
         on_step=lambda step: progress(step, recipe.total_steps, doing="steps"),
     )
-    return [export_weights(folder), folder / "weights.safetensors"]
+    return [led(lambda: export_weights(folder)), folder / "weights.safetensors"]
 
 
 def read_recipe(plan: TranslatorPlan) -> Recipe:

@@ -33,7 +33,7 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         """Normalise (N, C, H, W); in evaluation mode by the running statistics."""
         if not self.training:
             return super().forward(input)
-        values = input.float()
+        values = input if input.dtype == torch.float64 else input.float()
         count = sum_over_ranks(values.new_tensor(float(values.numel() // values.shape[1])))
         over = (0, 2, 3)
         mean = sum_over_ranks(values.sum(over)) / count
@@ -43,10 +43,10 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         _keep(self, mean, variance, float(count))
         scale = (variance + self.eps).rsqrt()
         if self.affine:
-            scale = scale * self.weight.float()
+            scale = scale * self.weight.to(values.dtype)
         out = centred * scale[None, :, None, None]
         if self.affine:
-            out = out + self.bias.float()[None, :, None, None]
+            out = out + self.bias.to(values.dtype)[None, :, None, None]
         return out.to(input.dtype)
 
 

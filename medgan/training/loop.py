@@ -90,7 +90,8 @@ def train(
 
     Raises:
         CheckpointError: C002, damaged; C004, of something else; C005, with other settings.
-        RunError: J001, another process works here; J002, there are checkpoints and ``resume`` is off.
+        RunError: J001, another process works here; J002, there are checkpoints and ``resume`` is off; J030, another
+            rank does not answer.
         TrainingError: T001, a loss or gradient is not finite; T002, turns out of order; T003, no such device; T004,
             groups share a parameter.
         WriteError: W010, cannot write; W011, too little room.
@@ -99,7 +100,7 @@ def train(
     set_threads(settings.threads)
     make_writable(run)
     with ExitStack() as stack:
-        stack.enter_context(joined(device))
+        stack.enter_context(joined(device, timeout_s=settings.ranks_timeout_s))
         stack.enter_context(seeded(settings.seed))
         stale = stack.enter_context(hold_lock(run) if rank() == 0 else nullcontext())
         loop = _Loop(
