@@ -12,7 +12,7 @@ from medgan.errors import RunError
 from medgan.settings.study import Study
 from medgan.stages.workspace import Workspace
 from medgan.workflow.job import LAUNCHER, lock_folder
-from medgan.workflow.plan import Job, plan_study, write_plan
+from medgan.workflow.plan import FINGERPRINT, Job, plan_study, write_plan
 from medgan.workflow.resources import Resources
 
 POLL_S = 1.5
@@ -88,7 +88,7 @@ def launch(
     command += ["--keep-going"] if keep_going else []
     log = study.output / "logs" / "snakemake.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = _environment(local=resources.is_local(passed_on))
+    environment = _environment(local=resources.is_local(passed_on)) | {FINGERPRINT: str(jobs[0].settings["files"])}
     poll_s = POLL_S if resources.is_local(passed_on) else CLUSTER_POLL_S
     with log.open("w", encoding="utf-8") as out:
         process = subprocess.Popen(

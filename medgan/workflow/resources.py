@@ -1,5 +1,6 @@
 """What a study's jobs may use, and how each is started on it: cores and GPUs of this machine, or a cluster."""
 
+import functools
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -78,6 +79,7 @@ def find_cluster(name: str) -> Path:
     )
 
 
+@functools.cache
 def read_stages(folder: Path) -> dict[str, dict[str, Any]]:
     """What a job of each stage asks of a cluster.
 

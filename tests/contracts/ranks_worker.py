@@ -33,6 +33,7 @@ In float64, since a fresh network with batch norms on two samples amplifies the 
 CHANCES = {"drop_connect_rate": 0.0, "p": 0.0}
 """Attributes of layers that drop at random."""
 
+Draw = Callable[[int], dict[str, Tensor]]
 Sample = Callable[[int], dict[str, Tensor]]
 
 
@@ -110,7 +111,7 @@ def draws_chances(learner: Learner, batch: dict[str, Tensor]) -> bool:
     return not torch.equal(state, torch.get_rng_state())
 
 
-def batches(sample: Sample, size: int) -> Callable[[int], dict[str, Tensor]]:
+def batches(sample: Sample, size: int) -> Draw:
     """Samples numbered over all ranks, as :mod:`medgan.samples` does."""
 
     def draw(number: int) -> dict[str, Tensor]:
@@ -120,11 +121,16 @@ def batches(sample: Sample, size: int) -> Callable[[int], dict[str, Tensor]]:
     return draw
 
 
-def doubled_digits(draw: Callable[[int], dict[str, Tensor]]) -> Callable[[int], dict[str, Tensor]]:
+def doubled_digits(learner: Learner, draw: Draw) -> tuple[Learner, Draw]:
+    own = {name: buffer for name, buffer in learner.named_buffers(recurse=False)}  # these meet float32 logits
+    learner.double()
+    for name, buffer in own.items():
+        setattr(learner, name, buffer)
+
     def wide(number: int) -> dict[str, Tensor]:
         return {name: one.double() if one.is_floating_point() else one for name, one in draw(number).items()}
 
-    return wide
+    return learner, wide
 
 
 def trained(name: str, make: Callable[..., tuple[Learner, Sample]], law: str, folder: Path, *, size: int) -> None:
@@ -132,7 +138,7 @@ def trained(name: str, make: Callable[..., tuple[Learner, Sample]], law: str, fo
     learner, sample = make(**(QUIET if law == "parity" else {}))
     draw = batches(sample, size)
     if law == "parity":
-        learner, draw = quiet(learner).double(), doubled_digits(draw)
+        learner, draw = doubled_digits(quiet(learner), draw)
         takes_chances = draws_chances(learner, draw(10**6))
     start = {key: value.clone() for key, value in learner.state_dict().items()}
     settings = LoopSettings(
@@ -164,7 +170,9 @@ def main(folder: Path, number: int, world: int, law: str) -> None:
         )
     torch.set_num_threads(1)
     for name, make in everything().items():
-        if world > 1 or law == "long":
+        if law == "long":
+            trained(name, make, law, folder, size=1)
+        elif world > 1:
             trained(name, make, law, folder, size=2)
         else:
             trained(name, make, law, folder / "doubled", size=4)
