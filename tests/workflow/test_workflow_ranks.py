@@ -19,7 +19,7 @@ pytestmark = pytest.mark.multiprocess
 
 TRAIN = ("--translator", "cyclegan", "--fold", "0", "--quiet")
 JOB = "fold0/seed0/train/cyclegan"
-STEPS = 300
+STEPS = 150
 
 
 @pytest.fixture(scope="module")
