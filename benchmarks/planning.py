@@ -68,7 +68,10 @@ def main() -> None:
         print(f"{given.cases} rows, {len(jobs)} jobs")
         timed("plan", lambda: plan_study(study))
         timed("states of all jobs", lambda: states(study, jobs))
-        timed("check of the table and the files", lambda: check_table(study.manifest, root=study.data_root, needs=needs_of(study)))
+        timed(
+            "check of the table and the files",
+            lambda: check_table(study.manifest, root=study.data_root, needs=needs_of(study)),
+        )
         write_plan(study, jobs)
         snakefile = Path(sys.modules["medgan.workflow.launch"].__file__ or "").with_name("Snakefile")
         words = ["-m", "snakemake", "--snakefile", snakefile, "--directory", study.output, "--cores", "1"]

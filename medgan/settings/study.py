@@ -119,7 +119,9 @@ class Study(Settings):
     threads: int = Field(default=1, ge=1, description="threads of preparing and of training a translator")
     checkpoint_every_s: float = Field(default=120.0, gt=0)
     ranks_timeout_s: float = Field(
-        default=RANKS_TIMEOUT_S, gt=0, description="Seconds that a process of several that train together waits for another"
+        default=RANKS_TIMEOUT_S,
+        gt=0,
+        description="Seconds that a process of several that train together waits for another",
     )
     preview_every: int = Field(default=500, ge=1)
     allow_duplicates: bool = Field(

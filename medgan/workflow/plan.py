@@ -79,7 +79,8 @@ def plan_study(study: Study) -> tuple[Job, ...]:
             arguments=JobArguments(),
             needs=tuple(job.id for job in jobs),
             settings=study.model_dump(
-                mode="json", exclude={"manifest", "output", "data_root", "threads", "device", "keep_going", "ranks_timeout_s"}
+                mode="json",
+                exclude={"manifest", "output", "data_root", "threads", "device", "keep_going", "ranks_timeout_s"},
             ),
         )
     )

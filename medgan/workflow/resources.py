@@ -1,6 +1,7 @@
 """What a study's jobs may use, and how each is started on it: cores and GPUs of this machine, or a cluster."""
 
 import functools
+import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ class Resources:
         if self.cluster is not None:
             return False
         words = [part for word in passed_on for part in word.split("=", 1)]
-        named = [after for before, after in zip(words, words[1:], strict=False) if before in {"--executor", "-e"}]
+        named = [after for before, after in itertools.pairwise(words) if before in {"--executor", "-e"}]
         return all(name in {"local", "dryrun"} for name in named)
 
 

@@ -122,7 +122,7 @@ def batches(sample: Sample, size: int) -> Draw:
 
 
 def doubled_digits(learner: Learner, draw: Draw) -> tuple[Learner, Draw]:
-    own = {name: buffer for name, buffer in learner.named_buffers(recurse=False)}  # these meet float32 logits
+    own = dict(learner.named_buffers(recurse=False))  # these meet float32 logits
     learner.double()
     for name, buffer in own.items():
         setattr(learner, name, buffer)

@@ -72,7 +72,9 @@ def test_two_ranks_equal_one_process_with_the_doubled_batch(name: str, parity: t
     weights = torch.cat([expected[key].flatten() for key in expected] or [torch.zeros(0)])
     largest = max((one.abs().max().item() for one in expected.values() if one.numel()), default=0.0)
     for key, value in expected.items():
-        torch.testing.assert_close(end[key], value, rtol=1e-6, atol=1e-6 * max(1.0, largest), msg=lambda m: f"{key}: {m}")
+        torch.testing.assert_close(
+            end[key], value, rtol=1e-6, atol=1e-6 * max(1.0, largest), msg=lambda m, key=key: f"{key}: {m}"
+        )
     if not part(together, "trained."):
         return  # a baseline without weights
     # The same tolerance tells half a batch from the whole one, and the weights have moved: the law is not hollow.
