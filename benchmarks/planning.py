@@ -38,7 +38,10 @@ def write_study(folder: Path, *, cases: int, folds: int, seeds: int, arms: int) 
     settings = {
         "name": "large",
         "question": "How long does it take to plan?",
-        **{"manifest": "cases.csv", "data_root": "data", "output": "out", "preparation": {"preset": "mr"}},
+        "manifest": "cases.csv",
+        "data_root": "data",
+        "output": "out",
+        "preparation": {"preset": "mr"},
         "direction": {"source": "ct", "target": "mr"},
         "folds": folds,
         "seeds": list(range(seeds)),

@@ -29,7 +29,7 @@ def mean_over_ranks(mean: Tensor, count: Tensor) -> Tensor:
     """
     if not trains_together():
         return mean
-    total = count.detach().float()
+    total = count.detach().float().clone()  # all_reduce works in place
     dist.all_reduce(total)
     return mean * (count * dist.get_world_size() / total.clamp(min=1e-12))
 
@@ -41,13 +41,13 @@ def trains_together() -> bool:
 
 class _Sum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, value: Tensor) -> Tensor:
+    def forward(ctx: Any, value: Tensor) -> Tensor:  # noqa: ARG004
         total = value.detach().clone().contiguous()
         dist.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ARG004
         total = gradients[0].clone().contiguous()
         dist.all_reduce(total)
         return total
