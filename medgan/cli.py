@@ -43,7 +43,9 @@ def main() -> None:
     try:
         app()
     except MedganError as error:
-        Console(stderr=True).print(str(error), style="bold red", markup=False, soft_wrap=True)
+        rank = os.environ.get("RANK", "0")  # set by torchrun
+        told = str(error) if rank == "0" else f"rank {rank}: {error}"
+        Console(stderr=True).print(told, style="bold red", markup=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -58,7 +60,7 @@ def demo(
     from medgan.workflow.demo import make_demo
 
     study = read_study(make_demo(output))
-    _run(study, cores=cores, gpus=0, dry_run=False, keep_going=False, passed_on=[], quiet=quiet)
+    _run(study, _resources(cores=cores), dry_run=False, keep_going=False, passed_on=[], quiet=quiet)
 
 
 @app.command()
@@ -124,17 +126,20 @@ def run(
     profile: Profile = None,
     output: Output = None,
     cores: Annotated[int, typer.Option(help="cores to use")] = 2,
-    gpus: Annotated[int, typer.Option(help="GPUs to use")] = 0,
+    gpus: Annotated[int, typer.Option(help="GPUs to use; each running job gets its own")] = 0,
+    gpus_per_job: Annotated[int, typer.Option(min=1, help="GPUs that train one translator together")] = 1,
+    cluster: Annotated[str | None, typer.Option(help="slurm, or a folder with config.yaml and stages.yaml")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would run")] = False,
     keep_going: KeepGoing = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run a study: only what is missing or changed. Further options, such as --executor slurm, go to Snakemake."""
+    """Run a study: only what is missing or changed. Further options go to Snakemake."""
     from medgan.settings.study import read_study
 
     settings = read_study(study, profile=profile, output=output).model_copy(update=_going_on(keep_going=keep_going))
     passed_on = list(context.args)
-    _run(settings, cores=cores, gpus=gpus, dry_run=dry_run, keep_going=keep_going, passed_on=passed_on, quiet=quiet)
+    resources = _resources(cores=cores, gpus=gpus, gpus_per_job=gpus_per_job, cluster=cluster)
+    _run(settings, resources, dry_run=dry_run, keep_going=keep_going, passed_on=passed_on, quiet=quiet)
 
 
 @app.command()
@@ -414,14 +419,19 @@ def deidentify(
     raise typer.Exit(1 if done.refused else 0)
 
 
-def _run(
-    study: Any, *, cores: int, gpus: int, dry_run: bool, keep_going: bool, passed_on: list[str], quiet: bool
-) -> None:
+def _resources(*, cores: int, gpus: int = 0, gpus_per_job: int = 1, cluster: str | None = None) -> Any:
+    from medgan.workflow.resources import Resources, find_cluster
+
+    folder = None if cluster is None else find_cluster(cluster)
+    return Resources(cores=cores, gpus=gpus, gpus_per_job=gpus_per_job, cluster=folder)
+
+
+def _run(study: Any, resources: Any, *, dry_run: bool, keep_going: bool, passed_on: list[str], quiet: bool) -> None:
     from medgan.workflow.display import watch
     from medgan.workflow.launch import launch
 
     with watch(console, plain=quiet or not console.is_terminal) as show:
-        launch(study, cores=cores, gpus=gpus, dry_run=dry_run, keep_going=keep_going, passed_on=passed_on, report=show)
+        launch(study, resources=resources, dry_run=dry_run, keep_going=keep_going, passed_on=passed_on, report=show)
     if not dry_run:
         _say(f"The report: {study.output / 'report' / 'report.html'}")
         _say_left_out(study)

@@ -1,6 +1,6 @@
 """What the recipes of all downstream tasks have in common."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -34,6 +34,9 @@ class TaskRecipe(Settings):
     crop_px: int | None = Field(default=None, ge=16, description="Random square crop; none takes the whole image")
     neighbours: Odd = Field(default=1, ge=1, description="2.5D: slices in the channels, odd; 1 is plain 2D")
     learning_rate: float = Field(default=1e-3, gt=0)
+    optimizer: Literal["adam", "sgd"] = Field(
+        default="adam", description="sgd is plain gradient descent, with the first of betas as momentum"
+    )
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = Field(default=0.0, ge=0)
     decay_from: float = Field(default=0.5, ge=0, le=1, description="Share of the steps after which the rate falls to 0")

@@ -41,9 +41,11 @@ class DownstreamTask(Learner):
         return cls(recipe, channels=channels, classes=classes)  # type: ignore[call-arg]
 
     def optimizer(self, group: str) -> OptimizerSettings:
-        """Adam as the recipe says."""
+        """The recipe's optimizer."""
         recipe = self.recipe
-        return OptimizerSettings(recipe.learning_rate, recipe.betas, recipe.weight_decay, recipe.decay_from)
+        return OptimizerSettings(
+            recipe.learning_rate, recipe.betas, recipe.weight_decay, recipe.decay_from, recipe.optimizer
+        )
 
     def probabilities(self, image: Tensor) -> Tensor:
         """Probabilities of the classes, in evaluation mode and without gradient.

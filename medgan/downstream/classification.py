@@ -11,6 +11,7 @@ from torch.nn import functional
 from medgan.downstream._recipe import TaskRecipe
 from medgan.downstream._task import DownstreamTask
 from medgan.errors import TrainingError
+from medgan.losses.across_ranks import mean_over_ranks
 from medgan.networks.efficientnet import EfficientNet, Pretrained
 from medgan.training.learner import Batch, Turn
 
@@ -101,6 +102,7 @@ class Classifier(DownstreamTask):
             raise TrainingError("T041", "class shares are not known", remedy="call balance() before training")
         logits = self.network(batch["image"]).float()
         loss = functional.cross_entropy(logits, batch["label"], weight=self.class_weights)
+        loss = mean_over_ranks(loss, self.class_weights[batch["label"]].sum())
         yield Turn("network", {"cross_entropy": loss})
 
     def predict(self, image: Tensor) -> Tensor:

@@ -3,9 +3,11 @@
 from torch import Tensor
 from torch.nn import functional
 
+from medgan.losses.across_ranks import mean_over_ranks, sum_over_ranks
+
 
 def cross_entropy(logits: Tensor, label: Tensor, *, valid: Tensor) -> Tensor:
-    """Mean cross entropy over the valid pixels.
+    """Mean cross entropy over the valid pixels, those of all ranks where several train together.
 
     Args:
         logits: (N, classes, H, W).
@@ -16,11 +18,12 @@ def cross_entropy(logits: Tensor, label: Tensor, *, valid: Tensor) -> Tensor:
         Scalar in nats; 0 where no pixel is valid.
     """
     each = functional.cross_entropy(logits.float(), label.where(valid, 0).long(), reduction="none")
-    return (each * valid).sum() / valid.sum().clamp(min=1)
+    count = valid.sum()
+    return mean_over_ranks((each * valid).sum() / count.clamp(min=1), count)
 
 
 def soft_dice(logits: Tensor, label: Tensor, *, valid: Tensor, smooth: float = 1.0) -> Tensor:
-    """One minus the soft Dice of the foreground classes, each over the whole batch.
+    """One minus the soft Dice of the foreground classes, each over the whole batch, that of all ranks together.
 
     Over the batch, a slice without the structure does not swing the loss between its extremes.
 
@@ -39,6 +42,6 @@ def soft_dice(logits: Tensor, label: Tensor, *, valid: Tensor, smooth: float = 1
     mask = valid[:, None].float()
     predicted = logits.float().softmax(dim=1)[:, 1:] * mask
     one_hot = functional.one_hot(label.where(valid, 0).long(), logits.shape[1]).movedim(-1, 1)[:, 1:] * mask
-    shared = (predicted * one_hot).sum(dim=(0, 2, 3))
-    total = predicted.sum(dim=(0, 2, 3)) + one_hot.sum(dim=(0, 2, 3))
+    shared = sum_over_ranks((predicted * one_hot).sum(dim=(0, 2, 3)))
+    total = sum_over_ranks(predicted.sum(dim=(0, 2, 3)) + one_hot.sum(dim=(0, 2, 3)))
     return 1 - ((2 * shared + smooth) / (total + smooth)).mean()

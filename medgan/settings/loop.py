@@ -10,6 +10,9 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
 TranslationPrecision = Literal["fp32", "bf16"]
 
+RANKS_TIMEOUT_S = 600.0
+"""Seconds that a rank waits for another one by default: longer than rank 0 takes for a checkpoint or a preview."""
+
 _FREE_TO_CHANGE = frozenset(
     {
         "device",
@@ -20,6 +23,7 @@ _FREE_TO_CHANGE = frozenset(
         "preview_every",
         "tensorboard",
         "halve_batch",
+        "ranks_timeout_s",
     }
 )
 
@@ -49,6 +53,9 @@ class LoopSettings(Settings):
         "step is still that of the whole batch",
     )
     tensorboard: bool = Field(default=False, description="Needs the extra medgan[tensorboard]")
+    ranks_timeout_s: float = Field(
+        default=RANKS_TIMEOUT_S, gt=0, description="Seconds that a rank of several waits for another before it ends"
+    )
 
     def decisive(self) -> dict[str, object]:
         """The settings that change what is learned or logged: a resumed run must share them."""

@@ -22,6 +22,9 @@ class Recipe(Settings):
         default=(), description="Random flips; off where laterality matters"
     )
     learning_rate: float = Field(default=2e-4, gt=0)
+    optimizer: Literal["adam", "sgd"] = Field(
+        default="adam", description="sgd is plain gradient descent, with the first of betas as momentum"
+    )
     betas: tuple[float, float] = (0.5, 0.999)
     decay_from: float = Field(default=0.5, ge=0, le=1, description="Share of the steps after which the rate falls to 0")
     ema_decay: float | None = Field(

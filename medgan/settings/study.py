@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from medgan.errors import SettingsError
 from medgan.settings.base import Settings
 from medgan.settings.content import load_mapping
-from medgan.settings.loop import DeviceName, PrecisionName, TranslationPrecision
+from medgan.settings.loop import RANKS_TIMEOUT_S, DeviceName, PrecisionName, TranslationPrecision
 from medgan.settings.preparation import Preparation
 from medgan.settings.selection import Selection
 
@@ -129,6 +129,11 @@ class Study(Settings):
         default=None, ge=1, description="cases that are prepared at a time; by default one for every core"
     )
     checkpoint_every_s: float = Field(default=120.0, gt=0)
+    ranks_timeout_s: float = Field(
+        default=RANKS_TIMEOUT_S,
+        gt=0,
+        description="Seconds that a process of several that train together waits for another",
+    )
     preview_every: int = Field(default=500, ge=1)
     allow_duplicates: bool = Field(
         default=False, description="let the same file stand under two subjects; recorded by `medgan check`"

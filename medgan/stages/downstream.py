@@ -27,6 +27,7 @@ from medgan.stages.task_validation import TaskScore
 from medgan.stages.train import contract, told
 from medgan.training.identity import Identity
 from medgan.training.loop import train
+from medgan.training.parallel import led, rank, ranks
 from medgan.transforms.augment import build
 
 Draw = Callable[[int], Mapping[str, torch.Tensor]]
@@ -42,6 +43,8 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
     task = study.task(arguments.named("task"))
     arm = next(one for one in task.arms if one.name == arguments.named("arm"))
     model = train_arm(task, arm, arguments, materials=materials, folder=folder, progress=progress)
+    if rank() > 0:
+        return []  # rank 0 scores alone
     fold, _ = arguments.place
     cases = materials.cases(trained_domains(task, materials), materials.folds.test(fold))
     manifest = replace(materials.manifest, cases=tuple(labelled(cases, task)))
@@ -98,6 +101,7 @@ def train_arm(
         preview_every=None,
         checkpoint_every_seconds=study.checkpoint_every_s,
         validate_every=task.selection.every if score else None,
+        ranks_timeout_s=study.ranks_timeout_s,
     )
     with losses_drawn(folder, f"{task.name}, {arm.name}"):
         train(
@@ -110,7 +114,7 @@ def train_arm(
             on_step=lambda step: progress(step, recipe.total_steps, doing="steps"),
             on_alarm=lambda alarm: progress.alarm(told(alarm)),
         )
-    export_chosen(folder, task.selection, scored_by=score.name if score else "")
+    led(lambda: export_chosen(folder, task.selection, scored_by=score.name if score else ""))
     return open_model(folder, device=study.device)
 
 
@@ -218,8 +222,9 @@ def _draw(
         return lambda step: both.draw(step, recipe.batch_size)
     first, then = samples([extra], [1.0]), samples([own], [1.0])
     _balance(learner, samples([extra, own], [arm.fraction, 1.0 - arm.fraction]))
+    # Draws are numbered over all ranks, of which each takes one a step.
     switch = round(arm.fraction * recipe.total_steps)
-    return lambda step: (first if step < switch else then).draw(step, recipe.batch_size)
+    return lambda number: (first if number < switch * ranks() else then).draw(number, recipe.batch_size)
 
 
 def label_values(task: Task) -> dict[int, int]:

@@ -17,13 +17,13 @@ class Progress:
     """Tells what a job is doing, its speed and the time left.
 
     Args:
-        path: File that always holds the newest state.
+        path: File that always holds the newest state; None for a rank that leaves this to rank 0.
         what: Id of the job.
         report: Takes a plain line now and then.
         every_s: Seconds between two lines.
     """
 
-    def __init__(self, path: Path, *, what: str, report: Callable[[str], None], every_s: float = 10.0) -> None:
+    def __init__(self, path: Path | None, *, what: str, report: Callable[[str], None], every_s: float = 10.0) -> None:
         self._path, self._what, self._report, self._every_s = path, what, report, every_s
         self._began = self._written = self._told = time.monotonic()
         self._first: int | None = None
@@ -57,7 +57,8 @@ class Progress:
         state = {"job": self._what, "doing": doing, "done": done, "total": total, "per_second": speed, "left_s": left_s}
         state |= {"alarms": self._alarms} if self._alarms else {}
         state |= {"at": at} if at else {}
-        replace_text(self._path, json.dumps(state))
+        if self._path is not None:
+            replace_text(self._path, json.dumps(state))
         if now - self._told >= self._every_s:
             self._told = now
             left = "" if left_s is None else f", {left_s:.0f} s left"

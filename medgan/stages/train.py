@@ -26,6 +26,7 @@ from medgan.stages.selection import export_chosen, hold_out, require_both
 from medgan.training.alarms.alarm import Alarm
 from medgan.training.identity import Identity
 from medgan.training.loop import train
+from medgan.training.parallel import led
 from medgan.training.translator import SampleShape, Translator
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def train_translator(
         halve_batch=study.halve_batch,
         checkpoint_every_seconds=study.checkpoint_every_s,
         validate_every=plan.selection.every if score else None,
+        ranks_timeout_s=study.ranks_timeout_s,
     )
     identity = Identity(
         method=plan.method,
@@ -111,7 +113,7 @@ def train_translator(
             on_step=lambda step: progress(step, recipe.total_steps, doing="steps"),
             on_alarm=lambda alarm: progress.alarm(told(alarm)),
         )
-    weights = export_chosen(folder, plan.selection, scored_by=score.name if score else "")
+    weights = led(lambda: export_chosen(folder, plan.selection, scored_by=score.name if score else ""))
     return [weights, folder / "weights.safetensors"]
 
 

@@ -1,12 +1,13 @@
 """What the loop trains: a learner with named groups of networks and turns at the optimizers."""
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 Batch = Mapping[str, Tensor]
+OptimizerName = Literal["adam", "sgd"]
 
 
 class Turn(NamedTuple):
@@ -22,19 +23,21 @@ class Turn(NamedTuple):
 
 
 class OptimizerSettings(NamedTuple):
-    """Adam's settings of one group, and its schedule.
+    """One group's optimizer and its schedule.
 
     Args:
         learning_rate: Rate at the start.
-        betas: Adam's decay rates.
+        betas: Adam's decay rates; for gradient descent the first is its momentum.
         weight_decay: Added to the gradient, as in Adam (not AdamW).
         decay_from: Share of the steps after which the rate falls linearly to zero; 1 keeps it constant.
+        name: ``"adam"``, or ``"sgd"`` for plain gradient descent with momentum.
     """
 
     learning_rate: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
     weight_decay: float = 0.0
     decay_from: float = 0.5
+    name: OptimizerName = "adam"
 
 
 class Learner(nn.Module):

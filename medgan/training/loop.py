@@ -19,6 +19,7 @@ from torch import Tensor
 from medgan.errors import RunError, TrainingError
 from medgan.samples.seeds import seed_for
 from medgan.settings.loop import LoopSettings
+from medgan.training.batch_norm import share_batch_statistics
 from medgan.training.checkpoint import Snapshot, find_checkpoint, load_checkpoint, save_checkpoint
 from medgan.training.device import (
     autocast,
@@ -103,7 +104,8 @@ def train(
 
     Raises:
         CheckpointError: C002, damaged; C004, of something else; C005, with other settings.
-        RunError: J001, another process works here; J002, there are checkpoints and ``resume`` is off.
+        RunError: J001, another process works here; J002, there are checkpoints and ``resume`` is off; J030, another
+            rank does not answer.
         TrainingError: T001, a loss or gradient is not finite; T002, turns out of order; T003, no such device; T004,
             groups share a parameter; T006, a loss grows without bound; T007, the pictures stay all alike; T008, out of
             memory.
@@ -113,7 +115,7 @@ def train(
     set_threads(settings.threads)
     make_writable(run)
     with ExitStack() as stack:
-        stack.enter_context(joined(device))
+        stack.enter_context(joined(device, timeout_s=settings.ranks_timeout_s))
         stack.enter_context(seeded(settings.seed))
         stale = stack.enter_context(hold_lock(run) if rank() == 0 else nullcontext())
         loop = _Loop(
@@ -143,6 +145,7 @@ class _Loop:
         self.layout = pick_layout(learner, device, self.precision)
         self.learner = learner.to(device).train()
         lay_out(self.learner, self.layout)
+        share_batch_statistics(self.learner)
         self.state = TrainingState(self.learner, ema_decay=settings.ema_decay)
         self.identity = identity.to_json()
         self.decisive = {**settings.decisive(), "precision": self.precision, "ranks": ranks()}

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
+from torch.optim import SGD, Adam, Optimizer
 
 from medgan.errors import CheckpointError, TrainingError
 from medgan.training.ema import Ema
 from medgan.training.learner import Learner
 
-_ADAM = ("exp_avg", "exp_avg_sq", "step")
+_KEPT = {"adam": ("exp_avg", "exp_avg_sq", "step"), "sgd": ("momentum_buffer",)}
+"""What each optimizer keeps of a parameter."""
 
 
 class TrainingState:
@@ -28,7 +29,8 @@ class TrainingState:
         self.learner = learner
         self.parameters = {group: _unique(learner.parameters_of(group)) for group in learner.groups}
         _refuse_sharing(self.parameters)
-        self.optimizers = {group: _adam(learner, group, self.parameters[group]) for group in learner.groups}
+        self.optimizers = {group: _optimizer(learner, group, self.parameters[group]) for group in learner.groups}
+        self._kept = {group: _KEPT[learner.optimizer(group).name] for group in learner.groups}
         self.ema = Ema(learner, decay=ema_decay) if ema_decay is not None and learner.ema_networks else None
         names = {parameter: name for name, parameter in learner.named_parameters()}
         self._names = {group: [names[p] for p in parameters] for group, parameters in self.parameters.items()}
@@ -37,7 +39,7 @@ class TrainingState:
         """All tensors by part: ``learner``, ``optimizers`` and, where there are averages, ``ema``."""
         parts: dict[str, Mapping[str, Tensor]] = {
             "learner": self.learner.state_dict(),
-            "optimizers": self._adam_state(),
+            "optimizers": self._optimizer_state(),
         }
         return {**parts, "ema": self.ema.tensors} if self.ema else parts
 
@@ -59,7 +61,7 @@ class TrainingState:
             raise CheckpointError(
                 "C004", "the checkpoint is of another learner", got=" ".join(str(error).split())[:500]
             ) from error
-        self._load_adam_state(parts["optimizers"])
+        self._load_optimizer_state(parts["optimizers"])
         device = next(self.learner.parameters(), torch.empty(0)).device
         self.learner.load_extra_tensors({name: tensor.to(device) for name, tensor in extra.items()})
 
@@ -70,24 +72,25 @@ class TrainingState:
         moments = sum(2 * parameter.nbytes for group in self.parameters.values() for parameter in group)
         return learner + averages + moments + sum(t.nbytes for t in self.learner.extra_tensors().values())
 
-    def _adam_state(self) -> dict[str, Tensor]:
+    def _optimizer_state(self) -> dict[str, Tensor]:
         return {
             f"{group}/{name}/{key}": self.optimizers[group].state[parameter][key]
             for group in self.parameters
             for name, parameter in zip(self._names[group], self.parameters[group], strict=True)
-            if parameter in self.optimizers[group].state
-            for key in _ADAM
+            for key in self._kept[group]
+            # None: gradient descent without momentum.
+            if self.optimizers[group].state.get(parameter, {}).get(key) is not None
         }
 
-    def _load_adam_state(self, tensors: Mapping[str, Tensor]) -> None:
+    def _load_optimizer_state(self, tensors: Mapping[str, Tensor]) -> None:
         for group, parameters in self.parameters.items():
             state = self.optimizers[group].state
             state.clear()
             for name, parameter in zip(self._names[group], parameters, strict=True):
+                places = {key: f"{group}/{name}/{key}" for key in self._kept[group]}
                 # A parameter that has had no gradient yet has no state.
-                if f"{group}/{name}/step" in tensors:
-                    saved = {key: tensors[f"{group}/{name}/{key}"] for key in _ADAM}
-                    state[parameter] = {key: _like(parameter, tensor) for key, tensor in saved.items()}
+                if all(place in tensors for place in places.values()):
+                    state[parameter] = {key: _like(parameter, tensors[place]) for key, place in places.items()}
 
 
 def _like(parameter: nn.Parameter, tensor: Tensor) -> Tensor:
@@ -97,8 +100,17 @@ def _like(parameter: nn.Parameter, tensor: Tensor) -> Tensor:
     return torch.empty_like(parameter, requires_grad=False).copy_(tensor)
 
 
-def _adam(learner: Learner, group: str, parameters: list[nn.Parameter]) -> Adam:
+def _optimizer(learner: Learner, group: str, parameters: list[nn.Parameter]) -> Optimizer:
     settings = learner.optimizer(group)
+    if settings.name == "sgd":
+        momentum, _ = settings.betas
+        return SGD(
+            parameters,
+            lr=settings.learning_rate,
+            momentum=momentum,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
     return Adam(
         parameters, lr=settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
     )

@@ -51,9 +51,9 @@ class Translator(Learner):
         self.shape = shape
 
     def optimizer(self, group: str) -> OptimizerSettings:
-        """Adam as the recipe says, the same for every group."""
+        """The recipe's optimizer, the same for every group."""
         recipe = self.recipe
-        return OptimizerSettings(recipe.learning_rate, recipe.betas, 0.0, recipe.decay_from)
+        return OptimizerSettings(recipe.learning_rate, recipe.betas, 0.0, recipe.decay_from, recipe.optimizer)
 
     def fit(self, samples_a: Iterable[Tensor], samples_b: Iterable[Tensor]) -> None:
         """Learn what needs no gradient, before the first step; samples are (channels * neighbours, H, W)."""

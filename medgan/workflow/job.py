@@ -2,9 +2,11 @@
 
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 from medgan import discover
@@ -15,6 +17,7 @@ from medgan.stages.arguments import JobArguments
 from medgan.stages.hidden import study_files_hidden
 from medgan.stages.progress import Progress
 from medgan.stages.workspace import Workspace
+from medgan.training.processes import has_ended
 from medgan.workflow.plan import Job, plan_study
 
 LOCKS = ".locks"
@@ -22,6 +25,10 @@ LOCKS = ".locks"
 
 LAUNCHER = "MEDGAN_LAUNCHER"
 """Set by `medgan run` to its host and process; jobs on that host end with it, so that none goes on behind its back."""
+
+
+TOGETHER = ("train", "downstream")
+"""Stages that several processes can do together."""
 
 
 def find_job(study: Study, stage: str, arguments: JobArguments) -> Job:
@@ -45,6 +52,9 @@ def find_job(study: Study, stage: str, arguments: JobArguments) -> Job:
 def run_job(study: Study, job: Job, *, report: Callable[[str], None]) -> bool:
     """Run one job unless its result is current.
 
+    Where ``torchrun`` started several processes, each calls this: rank 0 looks after locks, marks and messages, and all
+    train together.
+
     Args:
         study: The study.
         job: One of its jobs.
@@ -55,11 +65,33 @@ def run_job(study: Study, job: Job, *, report: Callable[[str], None]) -> bool:
 
     Raises:
         RunError: J001, if another process runs the job; J010, if a job that it needs is not finished, or was made
-            with other settings.
+            with other settings; J030, if another rank does not answer; J031, if several processes were started for a
+            job that one does.
     """
+    from medgan.training.memory import job_memory_told
+
+    with ExitStack() as stack:
+        stack.enter_context(_joined(study, job))
+        began = time.monotonic()
+        folder = _led(lambda: _begin(study, job, stack, report))
+        if folder is None:
+            return False
+        leads = _rank() == 0
+        progress = Progress(folder / "progress.json" if leads else None, what=job.id, report=report if leads else _mute)
+        with study_files_hidden(study), job_memory_told(job.id, lambda: progress.told):
+            outputs = discover.load("medgan.stages", job.stage).run(study, job.arguments, folder, progress)
+        if leads:
+            seconds = time.monotonic() - began
+            workspace = Workspace(study.output)
+            workspace.finish(job.id, digest=job.digest, needs=job.needs, outputs=outputs, seconds=seconds)
+            report(f"{job.id}: done in {seconds:.0f} s")
+    return True
+
+
+def _begin(study: Study, job: Job, stack: ExitStack, report: Callable[[str], None]) -> Path | None:
+    """Lock a job and make its folder ready, or None where there is nothing to do; the stack gives the lock back."""
     from medgan.training.disk import disk_refusals_told
     from medgan.training.lock import hold_lock, make_writable
-    from medgan.training.memory import job_memory_told
 
     workspace = Workspace(study.output)
     plan = {one.id: one for one in plan_study(study)}
@@ -74,22 +106,55 @@ def run_job(study: Study, job: Job, *, report: Callable[[str], None]) -> bool:
             )
     if workspace.is_current(job.id, digest=job.digest, needs=job.needs):
         report(f"{job.id}: nothing to do")
-        return False
+        return None
     lock = lock_folder(study, job)
     make_writable(lock)
-    began = time.monotonic()
-    stage = discover.load("medgan.stages", job.stage)
-    with hold_lock(lock), disk_refusals_told(workspace.folder(job.id)):
-        if workspace.is_current(job.id, digest=job.digest, needs=job.needs):
-            return False  # another process was quicker
-        folder = workspace.begin(job.id, digest=job.digest, needs=job.needs, asked=dict(job.settings), report=report)
-        make_writable(folder)
-        progress = Progress(folder / "progress.json", what=job.id, report=report)
-        with study_files_hidden(study), job_memory_told(job.id, lambda: progress.told):
-            outputs = stage.run(study, job.arguments, folder, progress)
-        workspace.finish(job.id, digest=job.digest, needs=job.needs, outputs=outputs, seconds=time.monotonic() - began)
-    report(f"{job.id}: done in {time.monotonic() - began:.0f} s")
-    return True
+    stack.enter_context(hold_lock(lock))
+    stack.enter_context(disk_refusals_told(workspace.folder(job.id)))
+    if workspace.is_current(job.id, digest=job.digest, needs=job.needs):
+        return None  # another process was quicker
+    folder = workspace.begin(job.id, digest=job.digest, needs=job.needs, asked=dict(job.settings), report=report)
+    make_writable(folder)
+    return folder
+
+
+def _joined(study: Study, job: Job) -> AbstractContextManager[None]:
+    """Join the processes that were started for a job, where there are several."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if processes == 1:
+        return nullcontext()  # without torch, which most jobs do not need yet
+    if job.stage not in TOGETHER:
+        raise RunError(
+            "J031",
+            f"{job.stage} is done by one process",
+            got=f"{processes} processes",
+            remedy=f"start it without torchrun, which is for {' and '.join(TOGETHER)}",
+        )
+    from medgan.training.device import pick_device
+    from medgan.training.parallel import joined
+
+    return joined(pick_device(study.device), timeout_s=study.ranks_timeout_s)
+
+
+def _led(act: Callable[[], Path | None]) -> Path | None:
+    """Let rank 0 act, where there are several."""
+    if "torch" not in sys.modules:
+        return act()
+    from medgan.training.parallel import led
+
+    return led(act)
+
+
+def _rank() -> int:
+    if "torch" not in sys.modules:
+        return 0
+    from medgan.training.parallel import rank
+
+    return rank()
+
+
+def _mute(line: str) -> None:
+    """Say nothing: rank 0 does."""
 
 
 def _is_current(job: Job, plan: Mapping[str, Job], workspace: Workspace) -> bool:
@@ -111,18 +176,6 @@ def end_with_launcher() -> None:
 
 def _watch(pid: int) -> None:
     while True:
-        if _is_gone(pid):
+        if has_ended(pid):
             os._exit(70)
         time.sleep(0.5)
-
-
-def _is_gone(pid: int) -> bool:
-    """Whether a process has ended, also where its parent has not asked for its exit status yet."""
-    try:
-        os.kill(pid, 0)
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False  # another user's, or a system without /proc
-    return stat.rpartition(")")[2].split()[0] == "Z"

@@ -13,10 +13,14 @@ from medgan.settings.study import Study
 from medgan.stages.workspace import Workspace
 from medgan.workflow.job import LAUNCHER, lock_folder
 from medgan.workflow.killed import killed_error, memory_kills
-from medgan.workflow.plan import Job, plan_study, write_plan
+from medgan.workflow.plan import FINGERPRINT, Job, plan_study, write_plan
+from medgan.workflow.resources import Resources
 
 POLL_S = 1.5
 """Seconds between two looks at the jobs."""
+
+CLUSTER_POLL_S = 15.0
+"""The same where each look goes to a shared file system."""
 
 State = tuple[Job, str, dict[str, object]]
 
@@ -53,8 +57,7 @@ def states(study: Study, jobs: Sequence[Job] | None = None) -> list[State]:
 def launch(
     study: Study,
     *,
-    cores: int,
-    gpus: int,
+    resources: Resources,
     dry_run: bool,
     keep_going: bool,
     passed_on: Sequence[str],
@@ -64,26 +67,26 @@ def launch(
 
     Args:
         study: The study.
-        cores: Cores that jobs may use at a time.
-        gpus: GPUs that jobs may use at a time; 0 without.
+        resources: Cores, GPUs or the cluster that jobs may use.
         dry_run: Only say what would run.
         keep_going: Go on with jobs that do not need a failed one.
         passed_on: More options for Snakemake, such as ``--executor slurm``.
         report: Shown the jobs' states now and then.
 
     Raises:
-        RunError: J020, if a job failed; the end of its log is shown. J021, if it was killed.
+        RunError: J020, if a job failed; the end of its log is shown. J021, if it was killed. J032, if there are too few
+            GPUs.
         WriteError: W010, if the output folder cannot be written.
     """
     from medgan.training.disk import disk_refusals_told
     from medgan.training.lock import make_writable
 
+    command = _command(study, resources.options(passed_on))
     jobs = plan_study(study)
     make_writable(study.output)
     with disk_refusals_told(study.output):
         write_plan(study, jobs)
     stale = [job for job, state, _ in states(study, jobs) if state == "stale"]
-    command = _command(study, cores=cores, gpus=gpus)
     if dry_run:
         again = [f"{job.id}/done.json" for job in stale]
         command += ["--dry-run", "--quiet", "rules", *(["--forcerun", *again] if again else [])]
@@ -94,7 +97,8 @@ def launch(
     kills = memory_kills()
     log = study.output / "logs" / "snakemake.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {LAUNCHER: f"{socket.gethostname()}:{os.getpid()}", "OMP_WAIT_POLICY": "PASSIVE"}
+    environment = _environment(local=resources.is_local(passed_on)) | {FINGERPRINT: str(jobs[0].settings["files"])}
+    poll_s = POLL_S if resources.is_local(passed_on) else CLUSTER_POLL_S
     with log.open("w", encoding="utf-8") as out:
         process = subprocess.Popen(
             [*command, *passed_on],
@@ -103,32 +107,39 @@ def launch(
             env=environment,
         )
         try:
-            while not _ended(process):
+            while not _ended(process, poll_s):
                 report(states(study, jobs))
         except BaseException:
             # Snakemake would wait for its jobs; they end with this process.
             process.terminate()
-            _ended(process)
+            _ended(process, poll_s)
             raise
     if process.returncode:
         raise _failure(study, log, for_memory=memory_kills() > kills)
     report(states(study, jobs))
 
 
-def _ended(process: subprocess.Popen[bytes]) -> bool:
+def _environment(*, local: bool) -> dict[str, str]:
+    """The environment of the jobs; those of a cluster outlive this process, which may be gone long before them."""
+    kept = {name: value for name, value in os.environ.items() if name != LAUNCHER}
+    launcher = {LAUNCHER: f"{socket.gethostname()}:{os.getpid()}"} if local else {}
+    return kept | launcher | {"OMP_WAIT_POLICY": "PASSIVE"}
+
+
+def _ended(process: subprocess.Popen[bytes], poll_s: float) -> bool:
     try:
-        process.wait(timeout=POLL_S)
+        process.wait(timeout=poll_s)
     except subprocess.TimeoutExpired:
         return False
     return True
 
 
-def _command(study: Study, *, cores: int, gpus: int) -> list[str]:
+def _command(study: Study, options: Sequence[str]) -> list[str]:
     return [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(Path(__file__).with_name("Snakefile"))),
-        *("--directory", str(study.output), "--cores", str(cores), "--resources", f"gpu={gpus}"),
+        *("--directory", str(study.output)),
         *("--rerun-incomplete", "--nolock", "--rerun-triggers", "mtime"),
-        *("--config", f"gpus={gpus}"),
+        *options,
     ]
 
 
