@@ -18,9 +18,6 @@ SECTIONS = (
     ("The machine", range(49, 61)),
     ("Privacy, devices and long studies", range(61, 66)),
 )
-LATER = {
-    58: "loss that is not finite, divergence, collapse",
-}
 _HEAD = """# Bad inputs
 
 What medgan does with inputs that are damaged, odd or hostile. Every row of these tables was made by running it
@@ -37,16 +34,13 @@ def page(results: list[tuple[BadInput, Seen]]) -> str:
     parts = [_HEAD]
     for title, rows in SECTIONS:
         parts.append(f"## {title}\n\n{_table([pair for pair in results if pair[0].row in rows])}".rstrip() + "\n")
-        missing = [f"{row} ({LATER[row]})" for row in rows if row in LATER and row not in _rows(results)]
-        if missing:
-            parts.append("Not yet covered here: " + ", ".join(missing) + ".\n")
     parts.append(f"## Beyond the list\n\n{_table([pair for pair in results if pair[0].row is None])}")
     return "\n".join(parts)
 
 
 def missing_rows(results: list[tuple[BadInput, Seen]]) -> list[int]:
-    """Rows of the list that nothing here tries and that are not left for later."""
-    return [row for _, rows in SECTIONS for row in rows if row not in _rows(results) and row not in LATER]
+    """Rows of the list that nothing here tries."""
+    return [row for _, rows in SECTIONS for row in rows if row not in _rows(results)]
 
 
 def main() -> None:

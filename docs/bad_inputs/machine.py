@@ -34,6 +34,7 @@ from medgan.workflow.job import run_job
 from medgan.workflow.killed import killed_error
 from medgan.workflow.launch import launch
 from medgan.workflow.plan import plan_study
+from medgan.workflow.resources import Resources
 
 PLAIN = LoopSettings(
     total_steps=6, device="cpu", precision="fp32", threads=1, checkpoint_every_steps=2, preview_every=None
@@ -180,7 +181,7 @@ def read_only(folder: Path) -> Seen:
     """Results on a read-only disk: every job, and `medgan run`."""
     settings = _study(folder, jobs=1)
     training = plan_study(settings)[1]
-    options = {"cores": 1, "gpus": 0, "dry_run": False, "keep_going": False, "passed_on": (), "report": len}
+    options = {"resources": Resources(cores=1), "dry_run": False, "keep_going": False, "passed_on": (), "report": len}
     with mock.patch.object(Path, "mkdir", _refusing(errno.EROFS)):
         return refused(
             [

@@ -64,7 +64,9 @@ class ChannelNorm(nn.GroupNorm):
     """
 
     def __init__(self, instance: nn.InstanceNorm2d) -> None:
-        super().__init__(instance.num_features, instance.num_features, eps=instance.eps, affine=False)
+        super().__init__(instance.num_features, instance.num_features, eps=instance.eps, affine=instance.affine)
+        if instance.affine:
+            self.load_state_dict(instance.state_dict())
 
     def forward(self, features: Tensor) -> Tensor:
         """Normalise (N, C, H, W)."""

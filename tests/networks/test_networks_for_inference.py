@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from medgan.networks.for_inference import for_inference
-from medgan.networks.layers import DoublingConv2d
+from medgan.networks.layers import DoublingConv2d, InstanceNorm
 from medgan.networks.resnet_generator import ResNetGenerator
 from medgan.networks.unet_generator import UNetGenerator
 from medgan.networks.winograd import WinogradConvolution, suits
@@ -79,6 +79,17 @@ def test_the_same_input_gives_the_same_bits(name: str, precision: str) -> None:
     made = for_inference(NETWORKS[name](), precision=precision, device=CPU)
     image = images(1, 1 if name == "resnet" else 3, 52, 60)
     assert torch.equal(made(image), made(image))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@torch.inference_mode()
+def test_scales_and_shifts_of_a_normalisation_stay(precision: str) -> None:
+    torch.manual_seed(5)
+    network = nn.Sequential(InstanceNorm(4, affine=True), nn.Identity())
+    nn.init.normal_(network[0].weight)
+    nn.init.normal_(network[0].bias)
+    image = images(2, 4, 40, 40)
+    torch.testing.assert_close(for_inference(network, precision=precision, device=CPU)(image), network(image))
 
 
 def test_it_takes_no_gradient() -> None:
