@@ -50,6 +50,7 @@ def translator(learner: Translator, *, precision: TranslationPrecision, device: 
     """What ``medgan.open_run`` gives, of a run that was never trained."""
     return TrainedTranslator(
         learner=ready_for_inference(learner, precision=precision, device=device),
+        directions=learner.directions,
         preparation=Preparation(preset="ct"),
         source="a",
         target="b",

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from medgan.errors import WriteError
+from medgan.errors import MedganError, WriteError
 from medgan.manifests.manifest import Case, Manifest
 from medgan.samples.footprint import translated_bytes
 
@@ -24,7 +24,7 @@ def require_room(folder: Path, manifest: Manifest, cases: Iterable[Case]) -> Non
     Raises:
         WriteError: W013, if less is free than images and masks will take.
     """
-    needed = sum(translated_bytes(manifest.image_path(case), manifest.mask_path(case)) for case in cases)
+    needed = sum(_bytes_of(manifest, case) for case in cases)
     place = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
     free = shutil.disk_usage(place).free
     if needed > free:
@@ -36,6 +36,13 @@ def require_room(folder: Path, manifest: Manifest, cases: Iterable[Case]) -> Non
             expected=f"{needed / 1e9:.3f} GB",
             remedy="free some space, or choose another output folder",
         )
+
+
+def _bytes_of(manifest: Manifest, case: Case) -> int:
+    try:
+        return translated_bytes(manifest.image_path(case), manifest.mask_path(case))
+    except MedganError:
+        return 0  # it is told with its case when its turn comes
 
 
 def put_whole(place: Path, write: Callable[[Path], object]) -> None:

@@ -22,6 +22,9 @@ from medgan.errors import CheckpointError, RunError
 from medgan.stages.import_weights import import_weights
 from medgan.training.foreign import read_state_dict
 
+ROUNDING = 2e-4
+"""Of [-1, 1]: inference sums in another order than the network in training, through nine blocks of random weights."""
+
 
 class Block(nn.Module):
     def __init__(self, width, norm, bias):
@@ -137,7 +140,7 @@ def test_it_translates_as_the_published_network_does(tmp_path, kind, zipped):
     with torch.no_grad():
         expected = published(image)[0].numpy()
     assert expected.std() > 0.1
-    np.testing.assert_allclose(run.translate_array(image[0].numpy()), expected, atol=1e-5)
+    np.testing.assert_allclose(run.translate_array(image[0].numpy()), expected, atol=ROUNDING)
 
 
 def test_both_directions_of_cyclegan(tmp_path, photograph):
@@ -155,7 +158,7 @@ def test_both_directions_of_cyclegan(tmp_path, photograph):
     for to, network in zip(("zebra", "horse"), published, strict=True):
         with torch.no_grad():
             expected = network(torch.from_numpy(image)[None])[0].numpy()
-        np.testing.assert_allclose(run.translate_array(image, to=to), expected, atol=1e-5)
+        np.testing.assert_allclose(run.translate_array(image, to=to), expected, atol=ROUNDING)
         levels = np.rint((expected.clip(-1, 1) + 1) * 127.5)
         translated = run.translate(read_image(photograph), to=to).pixels
         assert np.abs(translated - levels).max() <= 1
@@ -202,7 +205,7 @@ def test_names_of_data_parallel_and_old_running_statistics(tmp_path):
     with torch.no_grad():
         expected = published(image)[0].numpy()
     run = open_run(tmp_path / "run", device="cpu")
-    np.testing.assert_allclose(run.translate_array(image[0].numpy()), expected, atol=1e-5)
+    np.testing.assert_allclose(run.translate_array(image[0].numpy()), expected, atol=ROUNDING)
 
 
 def test_a_run_that_is_there_is_left_alone(tmp_path):

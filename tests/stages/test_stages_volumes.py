@@ -50,6 +50,7 @@ def opened(
         weights_sha256="0" * 64,
         method="cyclegan",
         device=cpu,
+        directions=learner.directions,
         precision=precision,
     )
 
