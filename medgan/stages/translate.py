@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from medgan.errors import MedganError
 from medgan.imaging.case_images import read_case_image
 from medgan.imaging.image import Image
 from medgan.imaging.write import write_image
@@ -78,8 +79,7 @@ def translate_manifest(
     """
     chosen = manifest.cases if cases is None else cases
     sweep(folder)
-    wanted = [(case, folder / translated_name(manifest.image_path(case), case)) for case in chosen]
-    require_room(folder, manifest, [case for case, image in wanted if not (go_on and image.exists())])
+    require_room(folder, manifest, [case for case in chosen if not (go_on and _is_made(manifest, case, folder))])
     shown: Iterable[Case] = progress.over(chosen, doing="translating") if progress else chosen
     with WriterBehind() as behind:
         done = tuple(_translate_case(trained, manifest, case, folder, go_on=go_on, behind=behind) for case in shown)
@@ -117,6 +117,13 @@ def _translate_case(
         mask=None if mask is None else str(mask),
         extra=_free_columns(manifest, case) | {"translated_from": case.domain},
     )
+
+
+def _is_made(manifest: Manifest, case: Case, folder: Path) -> bool:
+    try:
+        return (folder / translated_name(manifest.image_path(case), case)).exists()
+    except MedganError:
+        return False  # it is told with its case when its turn comes
 
 
 def _read(trained: TrainedTranslator, manifest: Manifest, case: Case) -> Image:
