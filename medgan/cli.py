@@ -369,7 +369,9 @@ def checkpoints(
     set_aside: Annotated[
         bool, typer.Option("--set-aside", help="take damaged ones out of the way, to go on from the newest whole one")
     ] = False,
-    export: Annotated[bool, typer.Option("--export", help="write the weights again from the last one")] = False,
+    export: Annotated[
+        bool, typer.Option("--export", help="write the weights again from the one they came from")
+    ] = False,
 ) -> None:
     """List a run's checkpoints, each read to its end; exit status 1 if one is damaged and stays where it is."""
     from medgan.training import mend

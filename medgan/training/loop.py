@@ -160,6 +160,7 @@ class _Loop:
         self, *, resume: bool, stale: Mapping[str, object] | None, on_alarm: Callable[[Alarm], None] | None
     ) -> None:
         """Take up the last checkpoint, or start anew."""
+        self.on_alarm = on_alarm
         found = find_checkpoint(self.run)
         if found is not None and not resume:
             raise RunError("J002", "this run has begun", where=str(self.run), remedy="resume it or use another folder")
@@ -368,7 +369,8 @@ class _Loop:
         assert self.saved is not None  # noqa: S101
         progress = self._take_up(self.saved)
         self.start, self.parts, self.parts_since = started, parts, self.step
-        self.monitor = Monitor(self.run, log=RunLog(self.run, step=self.step, tensorboard=self.settings.tensorboard))
+        log = RunLog(self.run, step=self.step, tensorboard=self.settings.tensorboard)
+        self.monitor = Monitor(self.run, log=log, on_alarm=self.on_alarm)
         self.monitor.load(progress)
         self.monitor.alarms += [alarm for alarm in alarms if alarm.step <= self.step]
         # With the new number, so that a run that is interrupted here goes on in as many parts.

@@ -6,6 +6,7 @@ from pathlib import Path
 from medgan.errors import CheckpointError
 from medgan.training.checkpoint import checkpoints_of, find_checkpoint, load_checkpoint
 from medgan.training.lock import hold_lock
+from medgan.training.tensor_files import read_record
 from medgan.training.weights import export_weights
 
 
@@ -65,15 +66,28 @@ def set_aside(run: Path) -> list[str]:
 
 
 def export_again(run: Path) -> Path:
-    """Write a run's weights again from its last checkpoint; they are the same, byte by byte.
+    """Write a run's weights again from the checkpoint that they came from; they are the same, byte by byte.
+
+    Where the record of the weights cannot be read either, that is the best checkpoint if one was chosen by its score,
+    else the last.
 
     Raises:
         CheckpointError: C001 or C002, if there is no checkpoint or it is damaged.
         RunError: J001, if a process works in the folder.
     """
-    load_checkpoint(run)
+    name, scored_by = _exported_from(run)
+    load_checkpoint(run, name=name)
     with hold_lock(run):
-        return export_weights(run)
+        return export_weights(run, name=name, scored_by=scored_by)
+
+
+def _exported_from(run: Path) -> tuple[str, str]:
+    """Which checkpoint a run's weights came from, and by what it was chosen."""
+    try:
+        record = read_record(run / "weights.json")
+    except CheckpointError:
+        return ("best" if find_checkpoint(run, name="best") else "last"), ""
+    return str(record.get("checkpoint", "last")), str(record.get("scored_by", ""))
 
 
 def _wrong_with(run: Path, name: str) -> str:

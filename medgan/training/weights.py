@@ -132,7 +132,7 @@ def read_weights(run: Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
         tensors = read_tensors(run / "weights.safetensors", digest=record["weights"])
     except CheckpointError as error:
         if error.code == "C002":
-            again = f"`medgan checkpoints {run} --export` writes them again from the last checkpoint"
+            again = f"`medgan checkpoints {run} --export` writes them again from the checkpoint that they came from"
             error.remedy = again if find_checkpoint(run) else "copy the run again, or train again"
         raise
     info = WeightsInfo(

@@ -244,6 +244,21 @@ def test_damaged_weights_are_written_again_byte_by_byte(trained):
     assert {name: (run / name).read_bytes() for name in before} == before
 
 
+@pytest.mark.parametrize("damaged", ["weights.safetensors", "weights.json"])
+def test_weights_of_the_best_checkpoint_are_written_again_from_it(tmp_path, damaged):
+    run, scores = tmp_path, iter([2.0, 1.0, 0.0])
+    wanted = LoopSettings(total_steps=3, device="cpu", precision="fp32", preview_every=None, validate_every=1)
+    train(Toy(), draw_toy, run=run, settings=wanted, validate=lambda _: next(scores))
+    best, last = (load_checkpoint(run, name=name).step for name in ("best", "last"))
+    assert best < last
+    export_weights(run, name="best", scored_by="a score")
+    before = (run / "weights.safetensors").read_bytes()
+    _flip(run / damaged)
+    assert CliRunner().invoke(app, ["checkpoints", str(run), "--export"]).exit_code == 0
+    assert (run / "weights.safetensors").read_bytes() == before
+    assert read_weights(run)[0].step == best
+
+
 @pytest.mark.parametrize("name", ["learner.safetensors", "extra_0.safetensors", "checkpoint.json"])
 @pytest.mark.parametrize("save", [pickle.dump, torch.save], ids=["pickle", "torch"])
 def test_a_renamed_pickle_in_a_checkpoint_whose_digest_fits_is_refused_and_not_executed(tmp_path, name, save):

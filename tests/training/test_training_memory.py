@@ -113,6 +113,19 @@ def test_where_memory_goes_short_later_it_goes_back_to_the_last_checkpoint(tmp_p
     assert [line["step"] for line in lines(tmp_path) if "means" in line] == [3, 6]
 
 
+def test_alarms_after_going_back_are_told_as_before(tmp_path):
+    told = []
+
+    def turning_bad(number):
+        batch = draw(number)
+        return {**batch, "a": batch["a"] * float("nan")} if number == 4 else batch
+
+    wanted = settings(halve_batch=True)
+    with pytest.raises(TrainingError, match=r"T001.*step 5"):
+        train(cyclegan(holds=2), turning_bad, run=tmp_path, settings=wanted, on_alarm=told.append)
+    assert [(alarm.step, alarm.kind) for alarm in told] == [(5, "not finite")]
+
+
 def test_going_back_keeps_the_best_checkpoint(tmp_path):
     small = cyclegan(holds=2, first_at=3)
     scores = iter([0.9, 0.1, 0.1])
