@@ -71,7 +71,9 @@ class ChannelNorm(nn.GroupNorm):
     def forward(self, features: Tensor) -> Tensor:
         """Normalise (N, C, H, W)."""
         small = features.shape[-2] * features.shape[-1] < _SMALL_MAP
-        return super().forward(features.float() if small else features)
+        # CUDA's kernel takes scales of the features' own type alone.
+        widen = small or (self.affine and features.is_cuda)
+        return super().forward(features.float() if widen else features)
 
 
 class FewChannelsOut(nn.Module):

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from medgan.errors import TrainingError
 from medgan.stages.losses import curve_set
+from medgan.stages.room import put_whole
 from medgan.training.log import read_log
+from medgan.training.parallel import rank
 
 FILE = "losses.png"
 
@@ -19,11 +21,12 @@ def losses_drawn(folder: Path, name: str) -> Iterator[None]:
         folder: The run's folder.
         name: Of the run, for the plot's heading.
     """
-    (folder / FILE).unlink(missing_ok=True)
+    if rank() == 0:
+        (folder / FILE).unlink(missing_ok=True)
     try:
         yield
     except TrainingError as error:
-        if not _draw(folder, name):
+        if rank() != 0 or not _draw(folder, name):
             raise
         raise TrainingError(
             error.code,
@@ -43,7 +46,7 @@ def _draw(folder: Path, name: str) -> bool:
     if curves is None:
         return False
     try:
-        draw_losses(curves, folder / FILE)
+        put_whole(folder / FILE, lambda beside: draw_losses(curves, beside))
     except OSError:
         return False  # the error that ended the run is the one to tell
     return True

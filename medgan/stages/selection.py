@@ -1,5 +1,6 @@
 """Holds training subjects out, so that a checkpoint can be chosen by a score on them; never test subjects."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from medgan.samples.prepared import PreparedCase
 from medgan.settings.selection import Selection
 from medgan.training.checkpoint import find_checkpoint
 from medgan.training.weights import export_weights
+
+_log = logging.getLogger(__name__)
 
 
 def hold_out(
@@ -69,4 +72,6 @@ def require_both(train: Sequence[PreparedCase], held: Sequence[PreparedCase], *,
 def export_chosen(folder: Path, selection: Selection, *, scored_by: str) -> Path:
     """Export the weights of the chosen checkpoint; the last one's where no score was ever defined."""
     is_scored = selection.holds_out and find_checkpoint(folder, name="best") is not None
+    if selection.holds_out and not is_scored:
+        _log.warning("no checkpoint has a score: the last one's weights are exported")
     return export_weights(folder, name="best", scored_by=scored_by) if is_scored else export_weights(folder)

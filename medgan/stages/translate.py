@@ -102,8 +102,8 @@ def _translate_case(
         source = None if made else _read(trained, manifest, case)
         if case.mask is not None:
             mask = copy_mask(manifest, case, folder / "masks" / name, cap=cap).relative_to(folder)
-        behind.begin()
         if source is not None:
+            behind.begin()
             result = trained.translate(source)
             write = partial(_write, result, source, folder / image, trained=trained, manifest=manifest, case=case)
     if source is not None:  # outside, so that what went wrong with the case before is not told of this one

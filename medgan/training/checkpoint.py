@@ -116,6 +116,14 @@ def checkpoints_of(run: Path) -> list[Path]:
     return _by_step(run / "checkpoints")
 
 
+def put_back(run: Path) -> None:
+    """Give a checkpoint that was being replaced when its process was killed its name back; under the run's lock."""
+    for path in (run / "checkpoints").glob(".step_*.old"):
+        final = path.with_name(path.name.removeprefix(".").removesuffix(".old"))
+        if _NAME.fullmatch(final.name) and not final.exists():
+            path.rename(final)
+
+
 def find_checkpoint(run: Path, *, name: str = "last", before: int | None = None) -> Path | None:
     """The folder of a checkpoint, or None; a half-written one is never found.
 

@@ -12,6 +12,7 @@ from medgan.errors import TrainingError
 from medgan.samples.seeds import seed_for
 from medgan.settings.loop import DeviceName, PrecisionName
 from medgan.training.learner import Learner
+from medgan.training.parallel import led
 
 Precision = Literal["fp32", "bf16"]
 
@@ -47,6 +48,19 @@ def pick_layout(learner: Learner, device: torch.device, precision: Precision) ->
     """
     wanted = device.type == "cuda" or (precision == "bf16" and torch.cpu._is_amx_tile_supported())
     return torch.channels_last if wanted and learner.channels_last else torch.contiguous_format
+
+
+def agreed_arithmetic(
+    learner: Learner, precision: PrecisionName, device: torch.device
+) -> tuple[Precision, torch.memory_format]:
+    """Precision and layout as rank 0 chooses them for all: their processors may differ."""
+
+    def choose() -> tuple[Precision, bool]:
+        chosen = pick_precision(precision, device)
+        return chosen, pick_layout(learner, device, chosen) == torch.channels_last
+
+    chosen, last = led(choose)
+    return chosen, torch.channels_last if last else torch.contiguous_format
 
 
 def lay_out(learner: Learner, layout: torch.memory_format) -> None:

@@ -6,6 +6,8 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from medgan.errors import TrainingError
+
 Batch = Mapping[str, Tensor]
 OptimizerName = Literal["adam", "sgd"]
 
@@ -94,3 +96,36 @@ def freeze_all_but(learner: Learner, group: str) -> None:
     for name in learner.groups:
         for parameter in learner.parameters_of(name):
             parameter.requires_grad_(name == group)
+
+
+def expected_turn(turn: Turn | None, group: str) -> Turn:
+    """The turn, if it is one of the group that comes next and has losses.
+
+    Raises:
+        TrainingError: T002.
+    """
+    if turn is None or turn.group != group or not turn.losses:
+        raise TrainingError(
+            "T002",
+            "the learner's turns are not those it announces",
+            got="no more turns" if turn is None else f"a turn of {turn.group!r} with {len(turn.losses)} losses",
+            expected=f"a turn of {group!r}",
+            remedy="let training_step yield one turn with losses per entry of turns, in that order",
+        )
+    return turn
+
+
+def expected_end(turn: Turn | None) -> None:
+    """Refuse a turn where the step must be over.
+
+    Raises:
+        TrainingError: T002.
+    """
+    if turn is not None:
+        raise TrainingError(
+            "T002",
+            "the learner has more turns than it announces",
+            got=f"a turn of {turn.group!r}",
+            expected="the end of the step",
+            remedy="name every turn in turns",
+        )

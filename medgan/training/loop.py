@@ -16,25 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from medgan.errors import RunError, TrainingError
+from medgan.errors import RunError
 from medgan.samples.seeds import seed_for
 from medgan.settings.loop import LoopSettings
 from medgan.training.batch_norm import share_batch_statistics
-from medgan.training.checkpoint import Snapshot, find_checkpoint, load_checkpoint, save_checkpoint
-from medgan.training.device import (
-    autocast,
-    lay_out,
-    pick_device,
-    pick_layout,
-    pick_precision,
-    placed,
-    seeded,
-    set_threads,
-)
+from medgan.training.checkpoint import Snapshot, find_checkpoint, load_checkpoint, put_back, save_checkpoint
+from medgan.training.device import agreed_arithmetic, autocast, lay_out, pick_device, placed, seeded, set_threads
 from medgan.training.disk import bytes_below
 from medgan.training.environment import describe_start
 from medgan.training.identity import Identity, identity_of, require_same
-from medgan.training.learner import Learner, Turn, freeze_all_but
+from medgan.training.learner import Learner, Turn, expected_end, expected_turn, freeze_all_but
 from medgan.training.lock import hold_lock, make_writable, require_room
 from medgan.training.log import RunLog
 from medgan.training.memory import PartsNeededError, in_parts, mean_losses, memory_told, why_whole
@@ -141,8 +132,7 @@ class _Loop:
         device: torch.device,
     ) -> None:
         self.draw, self.run, self.settings, self.device = draw, run, settings, device
-        self.precision = pick_precision(settings.precision, device)
-        self.layout = pick_layout(learner, device, self.precision)
+        self.precision, self.layout = agreed_arithmetic(learner, settings.precision, device)
         self.learner = learner.to(device).train()
         lay_out(self.learner, self.layout)
         share_batch_statistics(self.learner)
@@ -161,6 +151,9 @@ class _Loop:
     ) -> None:
         """Take up the last checkpoint, or start anew."""
         self.on_alarm = on_alarm
+        if rank() == 0:
+            put_back(self.run)
+        barrier()
         found = find_checkpoint(self.run)
         if found is not None and not resume:
             raise RunError("J002", "this run has begun", where=str(self.run), remedy="resume it or use another folder")
@@ -228,7 +221,7 @@ class _Loop:
             self._take(group, [(share, self._back(turns, group, share)) for share, turns in steps])
         with autocast(self.device, self.precision):
             for _, turns in steps:
-                _expected_end(next(turns, None))
+                expected_end(next(turns, None))
         if self.state.ema:
             self.state.ema.update(self.step)
         self.step += 1
@@ -237,7 +230,7 @@ class _Loop:
         """Ask for a turn, and back its losses by their share of the batch."""
         # The learner computes a turn's losses within next(): frozen, and under autocast.
         with autocast(self.device, self.precision):
-            turn = _expected(next(turns, None), group)
+            turn = expected_turn(next(turns, None), group)
         losses = torch.stack([loss.float().reshape(()) for loss in turn.losses.values()])
         (losses.sum() * share if share < 1 else losses.sum()).backward()
         return dict(zip(turn.losses, losses.detach(), strict=True))
@@ -336,7 +329,9 @@ class _Loop:
         found = {"identity": snapshot.identity, "settings": snapshot.settings}
         require_same(found, {"identity": self.identity, "settings": self.decisive}, where=str(folder))
         self.state.restore(snapshot.tensors, extra=snapshot.extra)
-        self.best, self.saved = snapshot.progress["best"], folder
+        # The score of a checkpoint that has since been set aside is none to be beaten.
+        self.best = snapshot.progress["best"] if find_checkpoint(self.run, name="best") else None
+        self.saved = folder
         self.step = self.start = snapshot.step
         self.parts = snapshot.progress.get("parts", 1)
         self.parts_since = snapshot.progress.get("parts_since", 0)
@@ -348,13 +343,12 @@ class _Loop:
         Raises:
             TrainingError: T008, if it did not, and more parts are not wanted or not the same.
         """
-        halves = self.settings.halve_batch and ranks() == 1
 
         def why() -> str:
             return why_whole(self.learner, self.draw(self.step), parts=2 * self.parts)
 
         try:
-            with memory_told(f"step {self.step + 1}", run=self.run, halves=halves, why=why):
+            with memory_told(f"step {self.step + 1}", run=self.run, halves=self.settings.halve_batch, why=why):
                 step()
         except PartsNeededError:
             return False
@@ -381,26 +375,3 @@ class _Loop:
 
     def _resolved(self) -> dict[str, object]:
         return {"resolved": {"device": str(self.device), "precision": self.precision, "ranks": ranks()}}
-
-
-def _expected(turn: Turn | None, group: str) -> Turn:
-    if turn is None or turn.group != group or not turn.losses:
-        raise TrainingError(
-            "T002",
-            "the learner's turns are not those it announces",
-            got="no more turns" if turn is None else f"a turn of {turn.group!r} with {len(turn.losses)} losses",
-            expected=f"a turn of {group!r}",
-            remedy="let training_step yield one turn with losses per entry of turns, in that order",
-        )
-    return turn
-
-
-def _expected_end(turn: Turn | None) -> None:
-    if turn is not None:
-        raise TrainingError(
-            "T002",
-            "the learner has more turns than it announces",
-            got=f"a turn of {turn.group!r}",
-            expected="the end of the step",
-            remedy="name every turn in turns",
-        )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from medgan.errors import TrainingError
 from medgan.training.learner import Learner
+from medgan.training.parallel import ranks
 
 _SAID_SO = ("not enough memory", "out of memory", "STATUS_ALLOC_FAILED")
 """The CPU's allocator, CUDA outside of torch's own allocator, cuBLAS and cuDNN."""
@@ -42,7 +43,7 @@ def memory_told(doing: str, *, run: Path, halves: bool, why: Callable[[], str]) 
     # Outside the clause: an exception that is being handled keeps what the step had computed in memory.
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    reason = why() if halves else ""
+    reason = why()
     if halves and not reason:
         raise PartsNeededError
     raise out_of_memory(doing, where=str(run), got=got, why_whole=reason)
@@ -96,6 +97,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 def why_whole(learner: Learner, batch: Mapping[str, Tensor], *, parts: int) -> str:
     """Why a batch cannot go through in so many parts with the same result; empty where it can."""
     sizes = {len(tensor) for tensor in batch.values()}
+    if ranks() > 1:
+        return "it works with one process alone"
     if len(sizes) != 1 or max(sizes) < parts:
         return f"a batch of {max(sizes, default=0)} has no more parts"
     if not learner.averages_over_samples:

@@ -170,6 +170,8 @@ def _failure(study: Study, log: Path, *, for_memory: bool) -> RunError:
             if killed is not None:
                 return killed
             errors = [line for line in lines if "Error[" in line]
+            # Ranks that miss another one say so after the one that failed has said why.
+            errors = [line for line in errors if "[J030]" not in line] or errors
             return RunError("J020", f"{job.id} failed", where=str(own), got=(errors or lines or ["no output"])[-1])
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return RunError("J020", "the workflow failed", where=str(log), got=(lines or ["no output"])[-1])

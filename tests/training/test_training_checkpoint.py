@@ -244,6 +244,42 @@ def test_damaged_weights_are_written_again_byte_by_byte(trained):
     assert {name: (run / name).read_bytes() for name in before} == before
 
 
+def test_a_checkpoint_killed_while_it_was_replaced_is_put_back(tmp_path):
+    wanted = LoopSettings(total_steps=3, device="cpu", precision="fp32", preview_every=None, checkpoint_every_steps=1)
+    train(Toy(), draw_toy, run=tmp_path / "whole", settings=wanted)
+    train(Toy(), draw_toy, run=tmp_path / "killed", settings=wanted)
+    place = tmp_path / "killed" / "checkpoints"
+    for name in ("step_00000002", "step_00000003"):
+        (place / name).rename(place / f".{name}.old")
+    summary = train(Toy(), draw_toy, run=tmp_path / "killed", settings=wanted)
+    assert summary.resumed_from == 3
+    kept = [sorted(path.name for path in (tmp_path / run / "checkpoints").iterdir()) for run in ("whole", "killed")]
+    assert kept[0] == kept[1]
+
+
+def test_the_score_of_a_best_checkpoint_that_was_set_aside_is_not_to_be_beaten(tmp_path):
+    wanted = LoopSettings(total_steps=4, device="cpu", precision="fp32", preview_every=None, validate_every=1)
+    scores = iter([0.9, 0.1, 0.2, 0.3])
+
+    def stop(step):
+        if step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            Toy(),
+            draw_toy,
+            run=tmp_path,
+            settings=wanted.model_copy(update={"checkpoint_every_steps": 2}),
+            validate=lambda _: next(scores),
+            on_step=stop,
+        )
+    _flip(tmp_path / "checkpoints" / "step_00000001" / "learner.safetensors")
+    assert set_aside(tmp_path) == ["step_00000001"]
+    summary = train(Toy(), draw_toy, run=tmp_path, settings=wanted, validate=lambda _: next(scores))
+    assert (summary.best_score, load_checkpoint(tmp_path, name="best").step) == (0.3, 4)
+
+
 @pytest.mark.parametrize("damaged", ["weights.safetensors", "weights.json"])
 def test_weights_of_the_best_checkpoint_are_written_again_from_it(tmp_path, damaged):
     run, scores = tmp_path, iter([2.0, 1.0, 0.0])

@@ -164,12 +164,19 @@ def test_stopped_and_resumed_it_goes_on_in_parts_bit_for_bit(tmp_path, step):
     assert strip[0] == strip[1]
 
 
+def test_with_several_ranks_no_parts_are_offered(tmp_path, monkeypatch):
+    monkeypatch.setattr("medgan.training.memory.ranks", lambda: 2)
+    with pytest.raises(TrainingError, match=r"T008.*halve_batch cannot help: it works with one process alone"):
+        train(cyclegan(holds=2), draw, run=tmp_path, settings=settings(halve_batch=True))
+
+
 def test_one_sample_that_does_not_fit_is_an_error(tmp_path):
     with pytest.raises(TrainingError, match=r"T008.*halve_batch cannot help: a batch of 4 has no more parts"):
         train(cyclegan(holds=0), draw, run=tmp_path, settings=settings(halve_batch=True))
 
 
-def test_a_learner_that_looks_across_the_batch_is_not_split(tmp_path):
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_learner_that_looks_across_the_batch_is_not_split(tmp_path, asked):
     class Full(Toy):
         def training_step(self, batch):
             raise torch.OutOfMemoryError("CUDA out of memory.")
@@ -179,7 +186,7 @@ def test_a_learner_that_looks_across_the_batch_is_not_split(tmp_path):
 
     for learner, told in ((Full(), "its losses look"), (Counted(), "its batch normalisation looks")):
         with pytest.raises(TrainingError, match=rf"T008.*halve_batch cannot help: {told} across the batch"):
-            train(learner, draw_toy, run=tmp_path / told[4:8], settings=settings(halve_batch=True))
+            train(learner, draw_toy, run=tmp_path / told[4:8], settings=settings(halve_batch=asked))
 
 
 @pytest.mark.parametrize("name", discover.names("medgan.methods"))
