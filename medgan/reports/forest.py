@@ -15,8 +15,8 @@ from medgan.reports.wording import cases_label, contrast, estimate, in_order, ou
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LABELS_IN, _AXES_IN, _NUMBERS_IN = 3.0, 4.1, 3.9
-_N_IN, _OUTCOME_IN = 2.05, 2.85
+_LABELS_IN, _AXES_IN, _NUMBERS_IN = 3.0, 4.1, 4.3
+_N_IN, _OUTCOME_IN = 2.5, 3.25
 _HEADING_IN, _PADDING_IN, _LINE_IN, _FOOT_IN, _TOP_IN = 0.36, 0.15, 0.165, 0.62, 0.04
 _LABEL_LETTERS = 40
 
