@@ -301,13 +301,15 @@ def report(study: StudyFile, profile: Profile = None, output: Output = None, qui
 
 @app.command()
 def methods() -> None:
-    """List the translation methods."""
+    """List the translation methods and the presets of their recipes."""
     from medgan import discover
 
     table = Table("method", "needs pairs", "what it does", "paper")
     for name in discover.names("medgan.methods"):
         method = discover.load("medgan.methods", name).method
         table.add_row(name, "yes" if method.needs_pairs else "no", method.summary, method.paper)
+        for preset, settings in method.recipe_type.presets.items():
+            table.add_row(f"  preset {preset}", "", settings.summary, settings.paper)
     console.print(table)
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-Adversarial = Literal["least-squares", "vanilla", "hinge"]
+Adversarial = Literal["least-squares", "vanilla", "hinge", "wasserstein"]
 
 
 def generator_loss(fake_logits: Tensor, *, kind: Adversarial) -> Tensor:
@@ -13,13 +13,16 @@ def generator_loss(fake_logits: Tensor, *, kind: Adversarial) -> Tensor:
 
     Args:
         fake_logits: What the discriminator says to fakes, any shape, before any sigmoid.
-        kind: ``"least-squares"`` (1 is real), ``"vanilla"`` (cross-entropy, the non-saturating form) or ``"hinge"``.
+        kind: ``"least-squares"`` (1 is real), ``"vanilla"`` (cross-entropy, the non-saturating form), ``"hinge"`` or
+            ``"wasserstein"``, whose logits are a critic's values and need a penalty or clipped weights.
 
     Returns:
-        A scalar, the mean over logits, in float32 whatever the logits are in. Unitless; below 0 only for the hinge.
+        A scalar, the mean over logits, in float32 whatever the logits are in. Unitless; below 0 only for the hinge
+        and Wasserstein's.
 
     Source:
-        Mao 2017, arXiv:1611.04076; Goodfellow 2014, arXiv:1406.2661; Lim and Ye 2017, arXiv:1705.02894.
+        Mao 2017, arXiv:1611.04076; Goodfellow 2014, arXiv:1406.2661; Lim and Ye 2017, arXiv:1705.02894; Arjovsky
+        2017, arXiv:1701.07875.
 
     Example:
         >>> import torch
@@ -45,7 +48,7 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, *, kind: Advers
         kind: As in :func:`generator_loss`.
 
     Returns:
-        A scalar in float32, at least 0.
+        A scalar in float32, at least 0 but for Wasserstein's, which is minus the distance that the critic sees.
 
     Example:
         >>> import torch
@@ -57,4 +60,6 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, *, kind: Advers
         return (real - 1).square().mean() + fake.square().mean()
     if kind == "vanilla":
         return F.softplus(-real).mean() + F.softplus(fake).mean()
+    if kind == "wasserstein":
+        return fake.mean() - real.mean()
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()

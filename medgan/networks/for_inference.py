@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from medgan.networks.layers import DoublingConv2d
+from medgan.networks.spectral import without_parametrizations
 from medgan.networks.winograd import WinogradConvolution, suits
 
 InferencePrecision = Literal["fp32", "bf16"]
@@ -33,7 +34,7 @@ def for_inference(network: nn.Module, *, precision: InferencePrecision, device: 
     Returns:
         The copy, on that device.
     """
-    made = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
+    made = without_parametrizations(copy.deepcopy(network).eval()).requires_grad_(requires_grad=False)
     _replace(made, precision=precision, cpu=device.type == "cpu")
     return made.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 

@@ -57,6 +57,15 @@ class PatchDiscriminator(nn.Module):
         """
         return self.layers(image)
 
+    def features(self, image: Tensor) -> list[Tensor]:
+        """What each activation gives, (N, C, h, w), and last the logits: for losses that match features."""
+        found: list[Tensor] = []
+        for layer in self.layers:
+            image = layer(image)
+            if isinstance(layer, nn.LeakyReLU):
+                found.append(image)
+        return [*found, image]
+
 
 def receptive_field_px(network: nn.Module) -> int:
     """Side in pixels of what one output of a plain chain of square convolutions sees."""

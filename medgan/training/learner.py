@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from medgan.errors import TrainingError
 
 Batch = Mapping[str, Tensor]
-OptimizerName = Literal["adam", "sgd"]
+OptimizerName = Literal["adam", "sgd", "rmsprop"]
 
 
 class Turn(NamedTuple):
@@ -32,7 +32,9 @@ class OptimizerSettings(NamedTuple):
         betas: Adam's decay rates; for gradient descent the first is its momentum.
         weight_decay: Added to the gradient, as in Adam (not AdamW).
         decay_from: Share of the steps after which the rate falls linearly to zero; 1 keeps it constant.
-        name: ``"adam"``, or ``"sgd"`` for plain gradient descent with momentum.
+        name: ``"adam"``; ``"sgd"`` for plain gradient descent with momentum; ``"rmsprop"``, without momentum, which
+            averages squares by the second of the betas.
+        halve_every: Steps after which the rate is halved, again and again, besides; None never.
     """
 
     learning_rate: float = 2e-4
@@ -40,6 +42,7 @@ class OptimizerSettings(NamedTuple):
     weight_decay: float = 0.0
     decay_from: float = 0.5
     name: OptimizerName = "adam"
+    halve_every: int | None = None
 
 
 class Learner(nn.Module):
@@ -96,6 +99,30 @@ def freeze_all_but(learner: Learner, group: str) -> None:
     for name in learner.groups:
         for parameter in learner.parameters_of(name):
             parameter.requires_grad_(name == group)
+
+
+def split_batch(batch: Batch, count: int) -> list[Batch]:
+    """Share a batch out, every ``count``-th sample to the same part.
+
+    Several ranks' parts then hold together what one process's part would hold.
+
+    Args:
+        batch: Tensors (N, ...) by name; N is a multiple of ``count``.
+        count: How many parts.
+
+    Raises:
+        TrainingError: T014, if the samples cannot be shared out evenly.
+    """
+    uneven = [name for name, tensor in batch.items() if not len(tensor) or len(tensor) % count]
+    if uneven:
+        raise TrainingError(
+            "T014",
+            "the batch cannot be shared out among the turns of a step",
+            got=f"{len(batch[uneven[0]])} samples of {uneven[0]!r}",
+            expected=f"a multiple of {count}",
+            remedy="draw batches_per_step times batch_size samples",
+        )
+    return [{name: tensor[part::count] for name, tensor in batch.items()} for part in range(count)]
 
 
 def expected_turn(turn: Turn | None, group: str) -> Turn:

@@ -250,7 +250,12 @@ class _Loop:
 
     def _rate(self, group: str, step: int) -> float:
         settings = self.learner.optimizer(group)
-        factor = rate_factor(step, total_steps=self.settings.total_steps, decay_from=settings.decay_from)
+        factor = rate_factor(
+            step,
+            total_steps=self.settings.total_steps,
+            decay_from=settings.decay_from,
+            halve_every=settings.halve_every,
+        )
         return settings.learning_rate * factor
 
     def _tell(self) -> None:

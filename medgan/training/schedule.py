@@ -1,7 +1,7 @@
 """The learning rate as a pure function of the step."""
 
 
-def rate_factor(step: int, *, total_steps: int, decay_from: float) -> float:
+def rate_factor(step: int, *, total_steps: int, decay_from: float, halve_every: int | None = None) -> float:
     """Share of the starting learning rate that a step uses.
 
     Constant until ``decay_from * total_steps``, then linear to 0 at ``total_steps``; the last step done,
@@ -11,6 +11,7 @@ def rate_factor(step: int, *, total_steps: int, decay_from: float) -> float:
         step: Steps done so far, counted from 0.
         total_steps: Steps of the whole run.
         decay_from: Share of the steps in [0, 1]; 1 keeps the rate constant.
+        halve_every: Steps after which the rate is halved besides, as in MUNIT (Huang 2018, arXiv:1804.04732).
 
     Source:
         CycleGAN's schedule, Zhu 2017, https://arxiv.org/abs/1703.10593, section 7.1.
@@ -18,8 +19,11 @@ def rate_factor(step: int, *, total_steps: int, decay_from: float) -> float:
     Example:
         >>> [rate_factor(step, total_steps=4, decay_from=0.5) for step in range(5)]
         [1.0, 1.0, 1.0, 0.5, 0.0]
+        >>> [rate_factor(step, total_steps=8, decay_from=1, halve_every=3) for step in (0, 2, 3, 6)]
+        [1.0, 1.0, 0.5, 0.25]
     """
     start = decay_from * total_steps
+    halved = 0.5 ** (step // halve_every) if halve_every else 1.0
     if step <= start:
-        return 1.0
-    return max(0.0, (total_steps - step) / (total_steps - start))
+        return halved
+    return halved * max(0.0, (total_steps - step) / (total_steps - start))

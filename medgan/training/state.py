@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, Optimizer
+from torch.optim import SGD, Adam, Optimizer, RMSprop
 
 from medgan.errors import CheckpointError, TrainingError
 from medgan.training.ema import Ema
 from medgan.training.learner import Learner
 
-_KEPT = {"adam": ("exp_avg", "exp_avg_sq", "step"), "sgd": ("momentum_buffer",)}
+_KEPT = {"adam": ("exp_avg", "exp_avg_sq", "step"), "sgd": ("momentum_buffer",), "rmsprop": ("square_avg", "step")}
 """What each optimizer keeps of a parameter."""
 
 
@@ -111,6 +111,9 @@ def _optimizer(learner: Learner, group: str, parameters: list[nn.Parameter]) -> 
             weight_decay=settings.weight_decay,
             fused=True,
         )
+    if settings.name == "rmsprop":
+        rate, (_, alpha) = settings.learning_rate, settings.betas
+        return RMSprop(parameters, lr=rate, alpha=alpha, weight_decay=settings.weight_decay)
     return Adam(
         parameters, lr=settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
     )

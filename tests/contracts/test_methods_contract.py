@@ -1,6 +1,6 @@
 """Laws that every translation method keeps; a new file in ``medgan/methods`` is tested on arrival.
 
-A method is made small by its recipe's ``tiny()``.
+A method is made small by its recipe's ``tiny()``; ``method:preset`` is a method with named settings on top of that.
 """
 
 from itertools import product
@@ -18,7 +18,10 @@ from medgan.training.learner import Turn, freeze_all_but
 from medgan.training.translator import SampleShape, Translator
 
 PACKAGE = "medgan.methods"
-NAMES = discover.names(PACKAGE)
+METHODS = discover.names(PACKAGE)
+NAMES = METHODS + [
+    f"{name}:{preset}" for name in METHODS for preset in discover.load(PACKAGE, name).method.recipe_type.presets
+]
 SHAPES = {"grey": SampleShape(1, 1, 32), "colour": SampleShape(3, 1, 32), "2.5D": SampleShape(1, 3, 32)}
 FITTED = ("cycle", "identity", "reconstruction", "contrastive", "perceptual", "content", "classification")
 
@@ -27,7 +30,14 @@ every_shape = pytest.mark.parametrize("kind", SHAPES)
 
 
 def method_of(name: str) -> type[Translator]:
-    return discover.load(PACKAGE, name).method
+    return discover.load(PACKAGE, name.split(":")[0]).method
+
+
+def recipe_of(name: str, **settings: object) -> Recipe:
+    """The tiny recipe, with the preset's settings and some others."""
+    kind = method_of(name).recipe_type
+    preset = {"preset": name.split(":")[1], **kind.presets[name.split(":")[1]].settings} if ":" in name else {}
+    return kind(**{**kind.tiny().model_dump(), **preset, **settings})
 
 
 def batch_of(shape: SampleShape, *, size: int = 2, seed: int = 0) -> dict[str, Tensor]:
@@ -44,8 +54,7 @@ def made(name: str, kind: str = "grey", **settings: object) -> Translator:
     """A small, fitted method."""
     torch.manual_seed(0)
     method, shape = method_of(name), SHAPES[kind]
-    tiny = method.recipe_type.tiny().model_dump() | {"neighbours": shape.neighbours} | settings
-    learner = method(method.recipe_type(**tiny), shape=shape)
+    learner = method(recipe_of(name, neighbours=shape.neighbours, **settings), shape=shape)
     batch = batch_of(shape, size=4, seed=1)
     learner.fit(list(batch["a"]), list(batch["b"]))
     return learner
@@ -76,7 +85,7 @@ def train(learner: Translator, batch: dict[str, Tensor], *, steps: int) -> list[
 
 def turns_of(learner: Translator, batch: dict[str, Tensor]):
     """A step's turns, each asked for once everybody else is frozen, and no more of them than were declared."""
-    step = learner.training_step(batch)
+    step = learner.training_step(enough(learner, batch))
     for group in learner.turns:
         freeze_all_but(learner, group)
         turn = next(step)
@@ -85,6 +94,11 @@ def turns_of(learner: Translator, batch: dict[str, Tensor]):
         yield turn
     with pytest.raises(StopIteration):
         next(step)
+
+
+def enough(learner: Translator, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The batch as often as a step takes one."""
+    return {key: tensor.repeat(learner.batches_per_step, 1, 1, 1) for key, tensor in batch.items()}
 
 
 def padded(image: Tensor, *, multiple: int) -> Tensor:
@@ -108,6 +122,8 @@ def test_says_what_it_is(name: str) -> None:
 @every_method
 def test_recipe_refuses_what_it_does_not_know(name: str) -> None:
     recipe_type = method_of(name).recipe_type
+    with pytest.raises(ValidationError, match="no preset 'of-nothing'"):
+        recipe_type(preset="of-nothing")
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
         recipe_type(weight_of_nothing=1.0)
     assert recipe_type.model_validate_json(recipe_type.tiny().model_dump_json()) == recipe_type.tiny()
@@ -245,3 +261,14 @@ def test_resumed_equals_uninterrupted(name: str) -> None:
 def test_the_contract_covers_every_method_and_shape() -> None:
     assert {"cyclegan", "pix2pix", "identity", "histogram_matching"} <= set(NAMES)
     assert len(list(product(NAMES, SHAPES))) == 3 * len(NAMES)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if ":" in name])
+def test_a_preset_says_what_it_is_and_leaves_sizes_alone(name: str) -> None:
+    kind, preset = method_of(name).recipe_type, name.split(":")[1]
+    settings = kind.presets[preset].settings
+    assert kind.presets[preset].summary
+    assert not {key for key in settings if "width" in key or key in {"crop_px", "neighbours"}}
+    chosen = kind(preset=preset)
+    assert {key: getattr(chosen, key) for key in settings} == {**settings}
+    assert kind(preset=preset, total_steps=7).total_steps == 7

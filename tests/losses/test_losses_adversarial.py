@@ -8,7 +8,7 @@ from medgan.losses.adversarial import discriminator_loss, generator_loss
 
 REAL = torch.randn(2, 1, 3, 4, generator=torch.Generator().manual_seed(1)) * 3
 FAKE = torch.randn(2, 1, 3, 4, generator=torch.Generator().manual_seed(2)) * 3
-KINDS = ["least-squares", "vanilla", "hinge"]
+KINDS = ["least-squares", "vanilla", "hinge", "wasserstein"]
 
 
 def test_least_squares_equals_mse_to_one_and_zero() -> None:
@@ -57,3 +57,8 @@ def test_vanilla_stays_finite_for_a_sure_discriminator() -> None:
     sure = torch.full((4,), 1e4)
     assert torch.isfinite(discriminator_loss(-sure, sure, kind="vanilla"))
     assert torch.isfinite(generator_loss(-sure, kind="vanilla"))
+
+
+def test_wasserstein_is_a_difference_of_means() -> None:
+    torch.testing.assert_close(discriminator_loss(REAL, FAKE, kind="wasserstein"), FAKE.mean() - REAL.mean())
+    torch.testing.assert_close(generator_loss(FAKE, kind="wasserstein"), -FAKE.mean())
