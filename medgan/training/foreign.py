@@ -12,7 +12,7 @@ from medgan.errors import CheckpointError
 _WRAPPED = "module."
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
+def read_state_dict(path: Path, *, inside: str | None = None) -> dict[str, Tensor]:
     """Read a plain state dict, as ``torch.save(network.state_dict(), path)`` writes it.
 
     torch reads it with ``weights_only=True``, without whatever else was declared safe in this process: nothing in the
@@ -20,6 +20,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
     Args:
         path: A ``.pth`` of this or an older torch.
+        inside: Key under which a larger checkpoint keeps it; where there is no such key, the file is the state dict.
 
     Returns:
         float32 tensors by name, on the CPU, in the order in which they were saved.
@@ -31,6 +32,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         raise CheckpointError("C001", "no such file", where=str(path), remedy="name a file that torch.save wrote")
     _refuse_packed(path)
     content = _loaded(path)
+    if inside is not None and isinstance(content, dict):
+        content = content.get(inside, content)
     if not isinstance(content, dict) or not content:
         raise _refused(path, type(content).__name__ if content else "nothing")
     named = {str(name).removeprefix(_WRAPPED): value for name, value in content.items()}

@@ -1,0 +1,193 @@
+"""Feature networks for losses: read from a file or a run, kept apart from what is trained."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from medgan.errors import CheckpointError
+from medgan.networks.deeplab import DeepLabV3Plus
+from medgan.networks.efficientnet import EfficientNet, imagenet_lite0
+from medgan.networks.feature_network import FeatureNetwork, random_features
+from medgan.networks.segmentation_unet import segmentation_unet
+from medgan.networks.vessel_wnet import VesselWNet
+from medgan.networks.vgg import vgg19_layers
+from medgan.settings.features import FeatureSettings
+from medgan.training.foreign import read_state_dict
+from medgan.training.identity import Identity
+from medgan.training.tensor_files import refuse_pickle, sha256
+from medgan.training.weights import read_weights
+
+Network = TypeVar("Network", bound=nn.Module)
+
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class LossNetwork:
+    """A feature network that a learner looks through, but does not own: it is no part of its weights or checkpoints.
+
+    It is made when it is first needed, on the device of the images; a run is translated with without it.
+
+    Args:
+        settings: Which network.
+        channels: Channels of the images.
+    """
+
+    def __init__(self, settings: FeatureSettings, *, channels: int) -> None:
+        self.settings, self.channels = settings, channels
+        self._network: FeatureNetwork | None = None
+
+    def load(self) -> FeatureNetwork:
+        """The network, read at the first call.
+
+        Raises:
+            CheckpointError: If its file is absent, damaged or another network's.
+            SettingsError: S040, if its package is not installed; S041, if it has no such layer.
+        """
+        if self._network is None:
+            self._network = loss_features(self.settings, channels=self.channels)
+        return self._network
+
+    def __call__(self, image: Tensor) -> dict[str, Tensor]:
+        """Features of images (N, C, H, W) in [-1, 1] by layer; see :class:`FeatureNetwork`."""
+        features: dict[str, Tensor] = self._for(image)(image)
+        return features
+
+    def output(self, image: Tensor) -> Tensor:
+        """The network's own output, such as a segmenter's logits; see :meth:`FeatureNetwork.output`."""
+        return self._for(image).output(image)
+
+    def _for(self, image: Tensor) -> FeatureNetwork:
+        wide = torch.float64 if image.dtype == torch.float64 else torch.float32
+        return self.load().to(image.device, wide)
+
+
+def loss_features(settings: FeatureSettings, *, channels: int) -> FeatureNetwork:
+    """Build and fill a feature network.
+
+    Args:
+        settings: Which network and which of its layers.
+        channels: Channels of the images that will be compared.
+
+    Raises:
+        CheckpointError: C001, no such file; C007 or C008, not this network's weights; those of reading a run.
+        SettingsError: S040, if its package is not installed; S041, if it has no such layer.
+    """
+    if settings.network == "random":
+        made = random_features(channels)
+    elif settings.network == "efficientnet-lite0":
+        made = _of_efficientnet(imagenet_lite0(), channels=3)
+    else:
+        made = _from_disk(settings, Path(str(settings.weights)))
+    return made.with_layers(settings.layers) if settings.layers else made
+
+
+def features_digest(settings: FeatureSettings) -> str:
+    """What tells one feature network from another: the SHA-256 of its file or its run's weights, else its name.
+
+    Raises:
+        CheckpointError: C001, if there is no such file.
+    """
+    if settings.weights is None:
+        return settings.network
+    path = settings.weights / "weights.safetensors" if settings.network == "run" else settings.weights
+    if not path.is_file():
+        raise _absent(path)
+    return sha256(path)
+
+
+def _from_disk(settings: FeatureSettings, path: Path) -> FeatureNetwork:
+    if settings.network == "run":
+        return _of_run(path)
+    if settings.network == "vessels":
+        vessels = _filled(VesselWNet(), _tensors(path, inside="model_state_dict"), path)
+        levels = ("unet1.first", "unet1.down_path.0", "unet1.down_path.1")
+        return FeatureNetwork(vessels, layers=levels, in_channels=3, mean=(-1.0,), std=(2.0,), size_multiple=4)
+    vgg = vgg19_layers()
+    _filled(vgg, _by_paper(_tensors(path), vgg), path)
+    # An image in [-1, 1] is twice one in [0, 1], less 1.
+    mean, std = [2 * value - 1 for value in _IMAGENET_MEAN], [2 * value for value in _IMAGENET_STD]
+    layers = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
+    return FeatureNetwork(vgg, layers=layers, in_channels=3, mean=mean, std=std)
+
+
+def _of_run(folder: Path) -> FeatureNetwork:
+    """The network of a downstream run, and its encoder's levels."""
+    info, tensors = read_weights(folder)
+    identity = info.identity
+    own = {name.removeprefix("network."): one for name, one in tensors.items() if name.startswith("network.")}
+    channels, classes = (int(identity.shape.get(name, 0)) for name in ("channels", "classes"))
+    if identity.method == "classification":
+        recipe: Any = identity.recipe
+        classifier = EfficientNet(channels, classes, pretrained=recipe.get("pretrained"), load=False)
+        return _of_efficientnet(_filled(classifier, own, folder), channels=channels)
+    if identity.method != "segmentation":
+        raise CheckpointError(
+            "C004",
+            "not a downstream run",
+            where=str(folder),
+            got=identity.method,
+            expected="the run of a segmentation or classification task",
+        )
+    network, layers = _segmenter(identity, channels, classes)
+    return FeatureNetwork(_filled(network, own, folder), layers=layers, in_channels=channels, size_multiple=16)
+
+
+def _segmenter(identity: Identity, channels: int, classes: int) -> tuple[nn.Module, tuple[str, ...]]:
+    recipe: Any = identity.recipe
+    if recipe.get("network") == "deeplabv3plus":
+        width, multiplier = recipe.get("width") or 256, recipe.get("width_multiplier", 1.0)
+        return DeepLabV3Plus(channels, classes, width=width, width_multiplier=multiplier), ("low", "pyramid")
+    return segmentation_unet(channels, classes, width=recipe.get("width") or 16), ("conv_0", "down_1", "down_2")
+
+
+def _of_efficientnet(network: EfficientNet, *, channels: int) -> FeatureNetwork:
+    layers = tuple(f"network._blocks.{stage}" for stage in (0, 1, 2, 4))
+    return FeatureNetwork(network, layers=layers, in_channels=channels, size_multiple=32)
+
+
+def _by_paper(tensors: Mapping[str, Tensor], vgg: nn.Sequential) -> dict[str, Tensor]:
+    """Tensors by the paper's names of layers; files number all layers: ``features.0.weight``."""
+    names = [name for name, _ in vgg.named_children()]
+    found = {}
+    for key, tensor in tensors.items():
+        parts = key.split(".")
+        if parts[0] == "features" and len(parts) == 3 and parts[1].isdigit() and int(parts[1]) < len(names):
+            found[f"{names[int(parts[1])]}.{parts[2]}"] = tensor
+        elif parts[0] in names:
+            found[key] = tensor
+    return found
+
+
+def _tensors(path: Path, *, inside: str | None = None) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise _absent(path)
+    if path.suffix != ".safetensors":
+        return read_state_dict(path, inside=inside)
+    refuse_pickle(path)
+    try:
+        return safetensors.torch.load_file(path)
+    except SafetensorError as error:
+        raise CheckpointError("C002", "not a safetensors file", where=str(path), got=str(error)) from error
+
+
+def _filled(network: Network, tensors: Mapping[str, Tensor], path: Path) -> Network:
+    try:
+        network.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        raise CheckpointError(
+            "C008",
+            "the weights are not this feature network's",
+            where=str(path),
+            got=" ".join(str(error).split())[:300],
+            expected=type(network).__name__,
+        ) from error
+    return network
+
+
+def _absent(path: Path) -> CheckpointError:
+    return CheckpointError("C001", "no weights of a feature network", where=str(path), remedy="name an existing file")
