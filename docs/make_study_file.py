@@ -8,6 +8,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from medgan import discover
+from medgan.settings.discriminator import DiscriminatorRecipe
+from medgan.settings.extra_losses import ExtraLosses, PairedExtraLosses, WithExtraLosses, WithPairedExtraLosses
+from medgan.settings.features import FeatureSettings
 from medgan.settings.preparation import Preparation
 from medgan.settings.recipe import Recipe
 from medgan.settings.selection import Selection
@@ -107,6 +110,10 @@ def _models() -> Iterator[tuple[str, type[BaseModel]]]:
     yield "An entry of a task's `arms:`", Arm
     yield "`selection:` of a translator or a task", Selection
     yield "A translator's `recipe:`, whatever its method", Recipe
+    yield f"A translator's `recipe:` with discriminators: {_those_with(DiscriminatorRecipe)}", DiscriminatorRecipe
+    yield f"`extra:` of a translator's `recipe:`: {_those_with(WithExtraLosses, WithPairedExtraLosses)}", ExtraLosses
+    yield f"More of `extra:`, with pairs: {_those_with(WithPairedExtraLosses)}", PairedExtraLosses
+    yield "`features:`, `segmenter:` and `source_segmenter:`", FeatureSettings
     for name in discover.names("medgan.methods"):
         yield f"A translator's `recipe:` for `{name}`", discover.load("medgan.methods", name).method.recipe_type
     for name in discover.names("medgan.downstream"):
@@ -116,9 +123,27 @@ def _models() -> Iterator[tuple[str, type[BaseModel]]]:
         yield f"`{name}` in a task's `recipe: augment:`", augmentation
 
 
+def _those_with(*kinds: type[Recipe]) -> str:
+    """Methods whose recipes are of a kind."""
+    recipes = {
+        name: discover.load("medgan.methods", name).method.recipe_type for name in discover.names("medgan.methods")
+    }
+    return ", ".join(f"`{name}`" for name, recipe in recipes.items() if issubclass(recipe, kinds))
+
+
+def _told_before(model: type[BaseModel]) -> dict[str, Any]:
+    """Keys of a model that stand in the tables of what it is a kind of."""
+    kinds = (Recipe, DiscriminatorRecipe, WithExtraLosses, WithPairedExtraLosses, ExtraLosses)
+    found: dict[str, Any] = {}
+    for kind in kinds:
+        if issubclass(model, kind) and model is not kind:
+            found |= kind.model_json_schema()["properties"]
+    return found
+
+
 def _section(title: str, model: type[BaseModel]) -> str:
     schema = model.model_json_schema()
-    inherited = Recipe.model_json_schema()["properties"] if issubclass(model, Recipe) and model is not Recipe else {}
+    inherited = _told_before(model)
     rows = [
         f"| `{key}` | {_kind(entry)} | {_default(model, key, entry)} | {_meaning(model, key, entry)} |"
         for key, entry in schema["properties"].items()

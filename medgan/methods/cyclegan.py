@@ -7,19 +7,22 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from medgan.losses.adversarial import Adversarial, discriminator_loss, generator_loss
+from medgan.losses.adversarial import Adversarial
 from medgan.losses.reconstruction import l1
 from medgan.networks.blocks import Norm, Upsampling
 from medgan.networks.initialisation import initialise
 from medgan.networks.patch_discriminator import Patch, PatchDiscriminator, check_patch_fits
 from medgan.networks.resnet_generator import Padding, Prediction, ResNetGenerator, default_blocks
-from medgan.settings.recipe import Recipe
+from medgan.settings.discriminator import DiscriminatorRecipe
+from medgan.settings.extra_losses import WithExtraLosses
+from medgan.training.adversary import Adversary
+from medgan.training.extra_losses import ExtraTerms
 from medgan.training.image_pool import ImagePool
 from medgan.training.learner import Batch, Turn
 from medgan.training.translator import Domain, SampleShape, Translator
 
 
-class CycleGANRecipe(Recipe):
+class CycleGANRecipe(WithExtraLosses, DiscriminatorRecipe):
     """The paper's settings, but for the upsampling.
 
     ``upsampling="transposed"`` is as published; the default resizes and convolves, since a checkerboard in a medical
@@ -77,6 +80,8 @@ class CycleGAN(Translator):
         super().__init__(recipe, shape=shape)
         self.recipe: CycleGANRecipe = recipe
         check_patch_fits(recipe.patch, size_px=shape.size_px)
+        self.adversary = Adversary(recipe, kind=recipe.adversarial, channels=shape.channels)
+        self.extra = ExtraTerms(recipe.extra, channels=shape.channels)
         self.g_ab, self.g_ba = self._generator(), self._generator()
         self.d_a, self.d_b = self._discriminator(), self._discriminator()
         self.pool_a, self.pool_b = (
@@ -90,8 +95,8 @@ class CycleGAN(Translator):
         fake_b, identity_b = self._generate(self.g_ab, real_a, real_b)
         fake_a, identity_a = self._generate(self.g_ba, real_b, real_a)
         losses = {
-            "adversarial_a": generator_loss(self.d_a(fake_a), kind=recipe.adversarial),
-            "adversarial_b": generator_loss(self.d_b(fake_b), kind=recipe.adversarial),
+            "adversarial_a": self.adversary.generator_loss(self.d_a, fake_a),
+            "adversarial_b": self.adversary.generator_loss(self.d_b, fake_b),
         }
         if recipe.weight_cycle:
             losses["cycle_a"] = recipe.weight_cycle * l1(self.g_ba(fake_b), real_a)
@@ -100,16 +105,13 @@ class CycleGAN(Translator):
             weight_identity = recipe.weight_cycle * recipe.weight_identity
             losses["identity_a"] = weight_identity * l1(identity_a, real_a)
             losses["identity_b"] = weight_identity * l1(identity_b, real_b)
+        losses |= self.extra(source=real_b, made=fake_a, target=real_a, to="a", suffix="_a")
+        losses |= self.extra(source=real_a, made=fake_b, target=real_b, to="b", suffix="_b")
         yield Turn("generator", losses)
 
         shown_a, shown_b = self.pool_a.exchange(fake_a), self.pool_b.exchange(fake_b)
-        yield Turn(
-            "discriminator",
-            {
-                "adversarial_a": self._judge(self.d_a, real_a, shown_a),
-                "adversarial_b": self._judge(self.d_b, real_b, shown_b),
-            },
-        )
+        judged = self._judge(self.d_a, real_a, shown_a, suffix="_a")
+        yield Turn("discriminator", judged | self._judge(self.d_b, real_b, shown_b, suffix="_b"))
 
     @torch.no_grad()
     def translate(self, image: Tensor, *, to: Domain) -> Tensor:
@@ -141,10 +143,9 @@ class CycleGAN(Translator):
         fake, identity = network(torch.cat([source, target])).split([len(source), len(target)])
         return fake, identity
 
-    def _judge(self, network: PatchDiscriminator, real: Tensor, shown: Tensor) -> Tensor:
-        real_logits, fake_logits = network(torch.cat([real, shown])).split([len(real), len(shown)])
-        loss = discriminator_loss(real_logits, fake_logits, kind=self.recipe.adversarial)
-        return self.recipe.weight_discriminator * loss
+    def _judge(self, network: PatchDiscriminator, real: Tensor, shown: Tensor, *, suffix: str) -> dict[str, Tensor]:
+        weight = self.recipe.weight_discriminator
+        return self.adversary.discriminator_losses(network, real, shown, step=self.step, weight=weight, suffix=suffix)
 
     def _generator(self) -> ResNetGenerator:
         recipe, channels = self.recipe, self.shape.channels * self.shape.neighbours
@@ -163,7 +164,7 @@ class CycleGAN(Translator):
 
     def _discriminator(self) -> PatchDiscriminator:
         recipe, channels = self.recipe, self.shape.channels * self.shape.neighbours
-        return initialise(
+        return self.adversary.prepared(
             PatchDiscriminator(channels, patch=recipe.patch, width=recipe.discriminator_width, norm=recipe.norm)
         )
 

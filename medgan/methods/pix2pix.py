@@ -7,19 +7,22 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from medgan.losses.adversarial import Adversarial, discriminator_loss, generator_loss
+from medgan.losses.adversarial import Adversarial
 from medgan.losses.reconstruction import l1
 from medgan.networks.blocks import Norm, Upsampling, evaluating
 from medgan.networks.initialisation import initialise
 from medgan.networks.patch_discriminator import Patch, PatchDiscriminator, check_patch_fits
 from medgan.networks.resnet_generator import ResNetGenerator, default_blocks
 from medgan.networks.unet_generator import UNetGenerator, default_depth
-from medgan.settings.recipe import Recipe
+from medgan.settings.discriminator import DiscriminatorRecipe
+from medgan.settings.extra_losses import WithPairedExtraLosses
+from medgan.training.adversary import Adversary
+from medgan.training.extra_losses import ExtraTerms
 from medgan.training.learner import Batch, Turn
 from medgan.training.translator import Domain, SampleShape, Translator
 
 
-class Pix2PixRecipe(Recipe):
+class Pix2PixRecipe(WithPairedExtraLosses, DiscriminatorRecipe):
     """The paper's settings, but for the upsampling and the normalisation.
 
     ``upsampling="transposed"`` is as published; the default resizes and convolves, since a checkerboard in a medical
@@ -48,7 +51,7 @@ class Pix2PixRecipe(Recipe):
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> Self:
-        if not (self.weight_l1 or self.weight_adversarial):
+        if not (self.weight_l1 or self.weight_adversarial or self.extra.asks):
             raise ValueError("weight_l1 and weight_adversarial are both 0; nothing would be learned")
         return self
 
@@ -75,10 +78,12 @@ class Pix2Pix(Translator):
         super().__init__(recipe, shape=shape)
         self.recipe: Pix2PixRecipe = recipe
         check_patch_fits(recipe.patch, size_px=shape.size_px)
+        self.adversary = Adversary(recipe, kind=recipe.adversarial, channels=shape.channels)
+        self.extra = ExtraTerms(recipe.extra, channels=shape.channels)
         stack = shape.channels * shape.neighbours
         judged = shape.channels + (stack if recipe.conditional else 0)
         self.g_ab = initialise(self._generator(stack, shape.channels))
-        self.d_b = initialise(
+        self.d_b = self.adversary.prepared(
             PatchDiscriminator(judged, patch=recipe.patch, width=recipe.discriminator_width, norm=recipe.norm)
         )
 
@@ -93,17 +98,20 @@ class Pix2Pix(Translator):
         fake_b = self.g_ab(real_a)
         losses = {}
         if recipe.weight_adversarial:
-            logits = self.d_b(self._beside(real_a, fake_b))
-            losses["adversarial"] = recipe.weight_adversarial * generator_loss(logits, kind=recipe.adversarial)
+            fooled = self.adversary.generator_loss(self.d_b, self._beside(real_a, fake_b))
+            losses["adversarial"] = recipe.weight_adversarial * fooled
         if recipe.weight_l1:
             losses["reconstruction"] = recipe.weight_l1 * l1(fake_b, real_b)
+        losses |= self.extra(source=self.middle(real_a), made=fake_b, target=real_b)
         yield Turn("generator", losses)
 
         if recipe.weight_adversarial:
-            judged = torch.cat([self._beside(real_a, real_b), self._beside(real_a, fake_b.detach())])
-            real_logits, fake_logits = self.d_b(judged).chunk(2)
-            loss = discriminator_loss(real_logits, fake_logits, kind=recipe.adversarial)
-            yield Turn("discriminator", {"adversarial": recipe.weight_discriminator * loss})
+            shown = self._beside(real_a, real_b), self._beside(real_a, fake_b)
+            weight = recipe.weight_discriminator
+            yield Turn(
+                "discriminator",
+                self.adversary.discriminator_losses(self.d_b, *shown, step=self.step, weight=weight),
+            )
 
     @torch.no_grad()
     def translate(self, image: Tensor, *, to: Domain) -> Tensor:

@@ -4,7 +4,7 @@ import difflib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
@@ -312,7 +312,13 @@ def _check_primary(study: Study) -> None:
 
 
 def _all_keys(model: type[BaseModel]) -> set[str]:
-    models = (model, Direction, TranslatorPlan, Task, Arm, Preparation, Selection) if model is Study else (model,)
+    """Keys of a model and of those within it."""
+    models = [model]
+    for one in models:  # which grows on the way
+        for field in one.model_fields.values():
+            parts = [field.annotation, *get_args(field.annotation)]
+            within = [part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)]
+            models += [part for part in within if part not in models]
     return {key for one in models for key in one.model_fields}
 
 

@@ -26,6 +26,7 @@ from medgan.stages.selection import export_chosen, hold_out, require_both
 from medgan.training.alarms.alarm import Alarm
 from medgan.training.identity import Identity
 from medgan.training.loop import train
+from medgan.training.loss_files import loss_files
 from medgan.training.parallel import led
 from medgan.training.translator import SampleShape, Translator
 
@@ -94,7 +95,7 @@ def train_translator(
         shape=shape._asdict(),
         directions=learner.directions,
         intensity={"source": contract(source), "target": contract(target)},
-        data={"manifest": materials.manifest.digest},
+        data={"manifest": materials.manifest.digest, **loss_files(recipe)},
         context={
             "preparation": study.preparation.model_dump(mode="json"),
             "direction": study.direction.model_dump(),

@@ -21,7 +21,7 @@ class Identity:
         shape: Channels, neighbours and size in pixels of a sample.
         directions: Domains it translates to.
         intensity: The intensity contract: window or percentiles, unit, dtype, per domain.
-        data: Digests of what it is trained on, by name.
+        data: Digests of what it is trained on, by name, frozen networks of its losses among them.
         context: What using the weights needs besides: preparation, names of the domains, task.
     """
 
@@ -53,13 +53,15 @@ def identity_of(
     method = type(learner).__module__.rsplit(".", 1)[-1]
     if not isinstance(learner, Translator):
         return Identity(method=f"{method}.{type(learner).__name__}", intensity=intensity or {}, data=data or {})
+    from medgan.training.loss_files import loss_files  # it reads runs, which have identities
+
     return Identity(
         method=method,
         recipe=learner.recipe.model_dump(mode="json"),
         shape=learner.shape._asdict(),
         directions=tuple(learner.directions),
         intensity=intensity or {},
-        data=data or {},
+        data={**(data or {}), **loss_files(learner.recipe)},
     )
 
 

@@ -52,8 +52,11 @@ class Learner(nn.Module):
     come; by default each group once. The loop freezes every other group before it asks for the next turn, so that no
     gradient is computed that no one needs. ``channels_last`` says whether its networks gain from that layout where
     the hardware does. ``averages_over_samples`` says that every loss is a mean over the batch's samples, none of which
-    sees another, so that the batch may go through in parts.
+    sees another, so that the batch may go through in parts. ``step`` is the number of steps done before this one; the
+    loop sets it.
     """
+
+    step: int = 0
 
     groups: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     ema_networks: ClassVar[tuple[str, ...]] = ()

@@ -213,6 +213,7 @@ class _Loop:
         batch = {name: placed(tensor, self.device, self.layout) for name, tensor in drawn.items()}
         self.monitor.images(len(next(iter(batch.values()))) * ranks() if batch else 0)
         torch.manual_seed(seed_for(self.settings.seed, "step", self.step, rank()))
+        self.learner.step = self.step
         if self.parts > 1 and self.step == self.parts_since:
             self.monitor.parts(self.step + 1, self.parts)
         steps = [(share, self.learner.training_step(part)) for share, part in in_parts(batch, self.parts)]

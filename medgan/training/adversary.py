@@ -1,0 +1,71 @@
+"""How a method asks its discriminators: what they are shown, the losses, and what keeps them regular."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from medgan.losses.adversarial import Adversarial, discriminator_loss, generator_loss
+from medgan.losses.augmentation import augmented
+from medgan.losses.penalties import gradient_penalty, r1_penalty
+from medgan.networks.initialisation import initialise
+from medgan.networks.spectral import spectrally_normalised
+from medgan.settings.discriminator import DiscriminatorRecipe
+
+Judge = Callable[[Tensor], Tensor]
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Adversary:
+    """What a recipe's settings of discriminators come to, the same for all discriminators of a method.
+
+    Args:
+        recipe: The settings.
+        kind: Form of the adversarial loss.
+        channels: Channels of one picture; discriminators may be shown several side by side.
+    """
+
+    def __init__(self, recipe: DiscriminatorRecipe, *, kind: Adversarial, channels: int) -> None:
+        self.recipe, self.kind, self.channels = recipe, kind, channels
+
+    def prepared(self, discriminator: Network) -> Network:
+        """Draw a discriminator's weights, and normalise them where the recipe says so; in place."""
+        initialise(discriminator)
+        return spectrally_normalised(discriminator) if self.recipe.spectral else discriminator
+
+    def generator_loss(self, judge: Judge, fake: Tensor) -> Tensor:
+        """How far fakes (N, C, H, W) are from passing for real; a scalar."""
+        return generator_loss(judge(self._shown(fake)), kind=self.kind)
+
+    def discriminator_losses(
+        self, judge: Judge, real: Tensor, fake: Tensor, *, step: int, weight: float = 1.0, suffix: str = ""
+    ) -> dict[str, Tensor]:
+        """What one discriminator wants.
+
+        Args:
+            judge: The discriminator, which gives logits; no layer of it looks across the batch.
+            real: (N, C, H, W) in [-1, 1].
+            fake: The same channels and size.
+            step: Steps done before this one, which say when R1 is due.
+            weight: Of the adversarial loss.
+            suffix: Of the losses' names, where there are several discriminators.
+
+        Returns:
+            Weighted scalars, by the same names in every step: adversarial, r1, gradient_penalty.
+        """
+        recipe = self.recipe
+        shown_real, shown_fake = self._shown(torch.cat([real, fake.detach()])).split([len(real), len(fake)])
+        real_logits, fake_logits = judge(torch.cat([shown_real, shown_fake])).split([len(real), len(fake)])
+        losses = {"adversarial": weight * discriminator_loss(real_logits, fake_logits, kind=self.kind)}
+        if recipe.weight_r1:
+            due = step % recipe.r1_every == 0
+            slope = r1_penalty(judge, shown_real) if due else real_logits.new_zeros((), dtype=torch.float32)
+            losses["r1"] = recipe.weight_r1 * recipe.r1_every * slope
+        if recipe.weight_gradient_penalty:
+            slope = gradient_penalty(judge, shown_real, shown_fake)
+            losses["gradient_penalty"] = recipe.weight_gradient_penalty * slope
+        return {name + suffix: loss for name, loss in losses.items()}
+
+    def _shown(self, images: Tensor) -> Tensor:
+        return augmented(images, kinds=self.recipe.discriminator_augment, channels=self.channels)
