@@ -20,7 +20,7 @@ from torch import Tensor
 
 from medgan.discover import load
 from medgan.settings.loop import LoopSettings
-from medgan.training.device import autocast, pick_device, pick_layout, pick_precision, placed
+from medgan.training.device import autocast, lay_out, pick_device, pick_layout, pick_precision, placed
 from medgan.training.learner import freeze_all_but
 from medgan.training.loop import train
 from medgan.training.translator import SampleShape, Translator
@@ -126,34 +126,43 @@ def build(method: str, options: argparse.Namespace) -> Translator:
 def cosines(method: str, options: argparse.Namespace, device: torch.device) -> dict[str, float]:
     """Cosine between a step's gradients in the precision that is timed and in fp32, by group, after a warm-up.
 
-    The images are smooth, as images are, and smaller, for the warm-up to take seconds.
+    The images are blobs with noise, others at every step. Both precisions have the layout that is timed, for dropout
+    draws its chances in the order of the memory. ``plain`` is autocast with channels first, as torch alone gives it.
     """
-    torch.manual_seed(1)
-    size = min(options.size, 128)
-    fields = torch.nn.functional.interpolate(torch.rand(2, 3, 9, 9), size=(size, size), mode="bicubic").mul(2).sub(1)
-    batch = {"a": fields[:1], "b": fields[1:].square().mul(2).sub(1)}
-    small = argparse.Namespace(**{**vars(options), "size": size})
-    learner = build(method, small).to(device).train()
+    learner = build(method, options).to(device).train()
     with tempfile.TemporaryDirectory() as folder:
         settings = LoopSettings(total_steps=options.warm_up, preview_every=None, device=device.type)
-        train(learner, lambda _: batch, run=Path(folder), settings=settings)
+        train(learner, lambda number: pictures(number, options), run=Path(folder), settings=settings)
     learner.train()
     kept = {name: tensor.clone() for name, tensor in learner.extra_tensors().items()}
-    found = {}
-    for precision in ("fp32", pick_precision("auto", device)):
-        learner.load_extra_tensors(kept)
-        found[precision] = dict(gradients(learner, batch, device, precision))
-    exact, timed = found["fp32"], found[pick_precision("auto", device)]
-    similarity = torch.nn.functional.cosine_similarity
-    return {group: similarity(exact[group], timed[group], dim=0).item() for group in exact}
+    batch = pictures(10**6, options)
+    found: dict[str, float] = {}
+    precision = pick_precision("auto", device)
+    for name, layout in (("", pick_layout(learner, device, precision)), (" plain", torch.contiguous_format)):
+        sides = []
+        for one in ("fp32", precision):
+            learner.load_extra_tensors(kept)
+            sides.append(dict(gradients(learner, batch, device, precision=one, layout=layout)))
+        for group, exact in sides[0].items():
+            found[group + name] = torch.nn.functional.cosine_similarity(exact, sides[1][group], dim=0).item()
+    return found
+
+
+def pictures(number: int, options: argparse.Namespace) -> dict[str, Tensor]:
+    """A batch of either domain: blobs with noise, and the same ones inverted and moved."""
+    generator = torch.Generator().manual_seed(number)
+    coarse = torch.rand(options.batch, 3, 9, 9, generator=generator)
+    blobs = torch.nn.functional.interpolate(coarse, size=(options.size, options.size), mode="bicubic").mul(2).sub(1)
+    a = (blobs + 0.1 * torch.randn(blobs.shape, generator=generator)).clamp(-1, 1)
+    return {"a": a, "b": -0.7 * a + 0.2 * a.roll(3, -1) + 0.1}
 
 
 def gradients(
-    learner: Translator, batch: dict[str, Tensor], device: torch.device, precision: str
+    learner: Translator, batch: dict[str, Tensor], device: torch.device, *, precision: str, layout: torch.memory_format
 ) -> Iterator[tuple[str, Tensor]]:
     """Each group's gradient as one vector, without stepping."""
     torch.manual_seed(2)
-    layout = pick_layout(learner, device, precision)
+    lay_out(learner, layout)
     turns = learner.training_step({name: placed(tensor, device, layout) for name, tensor in batch.items()})
     for group in learner.turns:
         freeze_all_but(learner, group)

@@ -238,16 +238,13 @@ class _Loop:
 
     def _take(self, group: str, backed: list[tuple[float, dict[str, Tensor]]]) -> None:
         """Average what was backed over ranks, and step its optimizer."""
-        parameters, optimizer = self.state.parameters[group], self.state.optimizers[group]
+        parameters = self.state.parameters[group]
         names, losses = mean_losses(backed)
         losses = average_over_ranks(parameters, losses)
         norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         told = dict(zip(names, losses, strict=True))
         self.monitor.turn(self.step + 1, group, losses=told, gradient_norm=norm)
-        optimizer.param_groups[0]["lr"] = self._rate(group, self.step)
-        optimizer.step()
-        # At once, so that no gradient is left for the next turn to add to.
-        optimizer.zero_grad(set_to_none=True)
+        self.state.step(group, learning_rate=self._rate(group, self.step))
 
     def _rate(self, group: str, step: int) -> float:
         settings = self.learner.optimizer(group)
@@ -363,8 +360,8 @@ class _Loop:
     def _go_back_in_more_parts(self) -> None:
         """From the last checkpoint on, pass each batch through in twice as many parts."""
         started, parts, alarms = self.start, 2 * self.parts, self.monitor.alarms
-        for group in self.state.optimizers.values():
-            group.zero_grad(set_to_none=True)
+        for group in self.learner.groups:
+            self.state.forget_gradients(group)
         self.monitor.close()
         assert self.saved is not None  # noqa: S101
         progress = self._take_up(self.saved)

@@ -29,11 +29,28 @@ class TrainingState:
         self.learner = learner
         self.parameters = {group: _unique(learner.parameters_of(group)) for group in learner.groups}
         _refuse_sharing(self.parameters)
-        self.optimizers = {group: _optimizer(learner, group, self.parameters[group]) for group in learner.groups}
+        self._stepped = {group: [_plain(p) for p in parameters] for group, parameters in self.parameters.items()}
+        self.optimizers = {group: _optimizer(learner, group, self._stepped[group]) for group in learner.groups}
         self._kept = {group: _KEPT[learner.optimizer(group).name] for group in learner.groups}
         self.ema = Ema(learner, decay=ema_decay) if ema_decay is not None and learner.ema_networks else None
         names = {parameter: name for name, parameter in learner.named_parameters()}
         self._names = {group: [names[p] for p in parameters] for group, parameters in self.parameters.items()}
+
+    def step(self, group: str, *, learning_rate: float) -> None:
+        """Step a group's optimizer by the gradients that are there, and take them away."""
+        for parameter, plain in zip(self.parameters[group], self._stepped[group], strict=True):
+            if plain is not parameter:
+                plain.grad = None if parameter.grad is None else _channels_behind(parameter.grad)
+        self.optimizers[group].param_groups[0]["lr"] = learning_rate
+        self.optimizers[group].step()
+        # At once, so that no gradient is left for the next turn to add to.
+        self.forget_gradients(group)
+
+    def forget_gradients(self, group: str) -> None:
+        """Take a group's gradients away."""
+        self.optimizers[group].zero_grad(set_to_none=True)
+        for parameter in self.parameters[group]:
+            parameter.grad = None
 
     def capture(self) -> dict[str, Mapping[str, Tensor]]:
         """All tensors by part: ``learner``, ``optimizers`` and, where there are averages, ``ema``."""
@@ -73,31 +90,53 @@ class TrainingState:
         return learner + averages + moments + sum(t.nbytes for t in self.learner.extra_tensors().values())
 
     def _optimizer_state(self) -> dict[str, Tensor]:
-        return {
-            f"{group}/{name}/{key}": self.optimizers[group].state[parameter][key]
-            for group in self.parameters
-            for name, parameter in zip(self._names[group], self.parameters[group], strict=True)
-            for key in self._kept[group]
-            # None: gradient descent without momentum.
-            if self.optimizers[group].state.get(parameter, {}).get(key) is not None
-        }
+        found = {}
+        for group, names in self._names.items():
+            for name, parameter, plain in zip(names, self.parameters[group], self._stepped[group], strict=True):
+                kept = self.optimizers[group].state.get(plain, {})
+                for key in self._kept[group]:
+                    # None: gradient descent without momentum.
+                    if kept.get(key) is not None:
+                        found[f"{group}/{name}/{key}"] = _as_the_parameter(kept[key], parameter, plain)
+        return found
 
     def _load_optimizer_state(self, tensors: Mapping[str, Tensor]) -> None:
         for group, parameters in self.parameters.items():
             state = self.optimizers[group].state
             state.clear()
-            for name, parameter in zip(self._names[group], parameters, strict=True):
+            for name, parameter, plain in zip(self._names[group], parameters, self._stepped[group], strict=True):
                 places = {key: f"{group}/{name}/{key}" for key in self._kept[group]}
                 # A parameter that has had no gradient yet has no state.
                 if all(place in tensors for place in places.values()):
-                    state[parameter] = {key: _like(parameter, tensors[place]) for key, place in places.items()}
+                    state[plain] = {key: _like(parameter, plain, tensors[place]) for key, place in places.items()}
 
 
-def _like(parameter: nn.Parameter, tensor: Tensor) -> Tensor:
-    """A copy where the parameter is, and laid out as it is: the fused step goes through memory, not by index."""
+def _plain(parameter: nn.Parameter) -> nn.Parameter:
+    """A parameter as its optimizer sees it: the same memory in one piece.
+
+    The fused step copies whatever is not contiguous, and kernels with channels last are not: that took as long as the
+    step itself.
+    """
+    behind = parameter.ndim == 4 and not parameter.is_contiguous() and _channels_behind(parameter).is_contiguous()
+    return nn.Parameter(_channels_behind(parameter.detach())) if behind else parameter
+
+
+def _channels_behind(tensor: Tensor) -> Tensor:
+    """(O, I, H, W) as (O, H, W, I), in the same memory."""
+    return tensor.permute(0, 2, 3, 1)
+
+
+def _as_the_parameter(tensor: Tensor, parameter: nn.Parameter, plain: nn.Parameter) -> Tensor:
+    """What an optimizer keeps, by the parameter's own axes."""
+    return tensor if plain is parameter or tensor.shape != plain.shape else tensor.permute(0, 3, 1, 2)
+
+
+def _like(parameter: nn.Parameter, plain: nn.Parameter, tensor: Tensor) -> Tensor:
+    """A copy of what an optimizer keeps, where the parameter is and laid out as its optimizer sees it."""
     if tensor.shape != parameter.shape:
         return tensor.to(parameter.device, copy=True)
-    return torch.empty_like(parameter, requires_grad=False).copy_(tensor)
+    axes = tensor if plain is parameter else _channels_behind(tensor)
+    return torch.empty_like(plain, requires_grad=False).copy_(axes)
 
 
 def _optimizer(learner: Learner, group: str, parameters: list[nn.Parameter]) -> Optimizer:

@@ -1,6 +1,7 @@
 """Schedule, device, log and averages, each by itself."""
 
 import json
+from typing import ClassVar
 
 import pytest
 import torch
@@ -9,9 +10,11 @@ from training_toy import Toy
 from medgan.errors import TrainingError
 from medgan.training.device import lay_out, pick_device, pick_layout, pick_precision, placed, seeded
 from medgan.training.ema import Ema
+from medgan.training.learner import Learner, OptimizerSettings
 from medgan.training.log import Means, RunLog, read_log
 from medgan.training.preview import fixed_samples
 from medgan.training.schedule import rate_factor
+from medgan.training.state import TrainingState
 
 
 @pytest.mark.parametrize(
@@ -168,3 +171,55 @@ def test_fixed_samples_are_the_first_four():
     assert samples["label"].tolist() == [0, 1, 2, 3]
     unlike = fixed_samples(lambda n: {"a": torch.zeros(1, 1, 2 + n, 2)})
     assert unlike["a"].shape == (1, 1, 2, 2)
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd", "rmsprop"])
+def test_channels_last_kernels_are_stepped_as_others_are(name: str) -> None:
+    """The optimizer sees them with the channels behind; weights, gradients and what it keeps stay where they belong."""
+    states = {}
+    for layout in (torch.contiguous_format, torch.channels_last):
+        torch.manual_seed(0)
+        learner = _Kernel(name)
+        lay_out(learner, layout)
+        state = TrainingState(learner, ema_decay=None)
+        for seed in range(3):
+            gradient = torch.randn(6, 5, 3, 3, generator=torch.Generator().manual_seed(seed))
+            learner.net.weight.grad = gradient.contiguous(memory_format=layout)
+            state.step("net", learning_rate=0.1)
+            assert learner.net.weight.grad is None
+        if layout == torch.channels_last:
+            kept = {
+                part: {key: one.clone() for key, one in tensors.items()} for part, tensors in state.capture().items()
+            }
+            again = _Kernel(name)
+            lay_out(again, layout)
+            other = TrainingState(again, ema_decay=None)
+            other.restore(kept, extra={})
+            for one, two in ((state, learner), (other, again)):
+                two.net.weight.grad = gradient.contiguous(memory_format=layout)
+                one.step("net", learning_rate=0.1)
+            assert torch.equal(learner.net.weight, again.net.weight)
+        else:
+            learner.net.weight.grad = gradient
+            state.step("net", learning_rate=0.1)
+        states[layout] = state.capture()
+    plain, last = states.values()
+    for part in plain:
+        assert plain[part].keys() == last[part].keys()
+        for key, tensor in plain[part].items():
+            assert tensor.shape == last[part][key].shape, key
+            torch.testing.assert_close(last[part][key], tensor)
+
+
+class _Kernel(Learner):
+    """One convolution."""
+
+    groups: ClassVar = {"net": ("net",)}
+
+    def __init__(self, optimizer: str) -> None:
+        super().__init__()
+        self.name = optimizer
+        self.net = torch.nn.Conv2d(5, 6, 3)
+
+    def optimizer(self, group: str) -> OptimizerSettings:
+        return OptimizerSettings(0.1, name=self.name)
