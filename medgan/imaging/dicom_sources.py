@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 
 from medgan.errors import ReadError
 from medgan.imaging.dicom_zip import open_zip, read_member, zip_members
+from medgan.manifests.dicomdir import file_beside, leaves, names_of
 
 
 @dataclass(frozen=True)
@@ -80,43 +81,24 @@ def listed_sources(directory: Dataset, where: Path, known: Iterable[Source]) -> 
         ReadError: R019 a name that leads out of the folder, R032 a file that is not there.
     """
     members = {source.path: source for source in known if not source.on_disk}
-    found = []
-    for record in directory.get("DirectoryRecordSequence") or []:
-        parts = record.get("ReferencedFileID")
-        if not parts:
-            continue
-        names = [parts] if isinstance(parts, str) else [str(part) for part in parts]
-        found.append(_listed(names, where, members))
-    return found
+    return [_listed(names, where, members) for names in names_of(directory)]
 
 
 def _listed(names: list[str], where: Path, members: dict[Path, Source]) -> Source:
     name = PureWindowsPath(*names)
-    if name.drive or name.root or ".." in name.parts or any("\0" in part for part in names):
+    if leaves(names):
         raise _leaves(where, "/".join(names), "DICOMDIR names a file outside its folder")
-    wanted = where.parent.joinpath(*name.parts)
     if members:
+        wanted = where.parent.joinpath(*name.parts)
         if wanted not in members:
             raise _missing(where, name)
         return members[wanted]
-    path = wanted if wanted.exists() else _in_any_case(where.parent, name.parts)
-    if path is None or not path.is_file():
+    path = file_beside(where.parent, names)
+    if path is None:
         raise _missing(where, name)
     if not path.resolve().is_relative_to(where.parent.resolve()):
         raise _leaves(where, "/".join(names), "DICOMDIR names a link that leaves its folder")
     return Source(path)
-
-
-def _in_any_case(folder: Path, parts: Iterable[str]) -> Path | None:
-    """A file of a medium whose names were lowered on the way."""
-    for part in parts:
-        if not folder.is_dir():
-            return None
-        alike = [item for item in folder.iterdir() if item.name.upper() == part.upper()]
-        if len(alike) != 1:
-            return None
-        folder = alike[0]
-    return folder
 
 
 def _below(folder: Path) -> tuple[list[Source], list[str]]:

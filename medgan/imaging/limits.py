@@ -19,6 +19,7 @@ from typing import BinaryIO, ParamSpec, TypeVar, cast
 
 from medgan.errors import MedganError, ReadError
 from medgan.imaging.guard_worker import Answer, Request, receive, send
+from medgan.manifests.file_checks import files_of
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -263,7 +264,6 @@ def _half_of_memory() -> int:
 
 def _size(path: Path) -> int:
     try:
-        files = path.rglob("*") if path.is_dir() else [path]
-        return sum(file.stat().st_size for file in files if file.is_file())
+        return sum(file.stat().st_size for file in files_of(path) if file.is_file())
     except (OSError, ValueError):
         return 0

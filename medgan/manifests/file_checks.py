@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from medgan.errors import ManifestError, if_shown, paths_shown
+from medgan.manifests.dicomdir import listed_files
 from medgan.manifests.findings import Finding, finding_of
 from medgan.manifests.manifest import Case, Manifest, relative_path
 from medgan.manifests.near_files import nearest_file
@@ -66,10 +67,16 @@ def check_files(manifest: Manifest, *, paths: Sequence[str] = (), allow_duplicat
 
 
 def files_of(path: Path) -> list[Path]:
-    """The file itself, a header and its voxels, or the files of a folder that holds a series, sorted."""
+    """The file itself, with the voxels of a header or the slices of a DICOMDIR; or all files of a folder, sorted.
+
+    What is read where a manifest names the path, so that a change of any of them is a change of the image.
+
+    Raises:
+        OSError: If a folder or file may not be read.
+    """
     if path.is_dir():
         return sorted(part for part in path.rglob("*") if part.is_file())
-    return [path, *_voxels_beside(path)]
+    return [path, *_voxels_beside(path), *(listed_files(path) if path.is_file() else [])]
 
 
 def _voxels_beside(path: Path) -> list[Path]:

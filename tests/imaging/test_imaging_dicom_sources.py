@@ -14,7 +14,12 @@ from pydicom.uid import ExplicitVRLittleEndian
 from medgan.errors import ReadError
 from medgan.imaging.container import is_dicom, kind_of
 from medgan.imaging.dicom import read_series
+from medgan.imaging.limits import seconds_for
 from medgan.imaging.read import read_image
+from medgan.manifests.file_checks import files_of
+from medgan.manifests.manifest import Case, Manifest
+from medgan.samples.store import PreparedStore
+from medgan.settings.preparation import Preparation
 
 
 @pytest.fixture
@@ -169,6 +174,30 @@ def test_a_file_of_the_dicomdir_that_is_gone(folder):
     for place in (path, folder.parent):
         with pytest.raises(ReadError, match=rf"R032.*images/{names[-1][1]}"):
             read_image(place)
+
+
+def test_the_files_of_a_dicomdir_are_those_that_reading_it_reads(folder):
+    slices = sorted(folder.iterdir())
+    path = add_directory(folder.parent, [["IMAGES", file.name.upper()] for file in slices[:3]])
+    assert files_of(path) == [path, *slices[:3]]
+    assert seconds_for(path) > seconds_for(slices[0])
+    add_directory(folder.parent, [["images", slices[0].name], ["..", "x"], ["images", "gone"], ["DICOMDIR"]])
+    assert files_of(path) == [path, slices[0]]
+    path.write_bytes(path.read_bytes()[:300])
+    assert files_of(path) == [path]
+
+
+def test_a_slice_beside_a_dicomdir_makes_another_key(folder, tmp_path):
+    path = add_directory(folder.parent, [["images", file.name] for file in sorted(folder.iterdir())])
+    case = Case(case_id="c", subject_id="s", domain="a", image=path.name)
+    manifest = Manifest(cases=(case,), root=path.parent)
+    store = PreparedStore(tmp_path / "store", Preparation(preset="mr", size_px=32))
+    before = store.key_of(case, manifest)
+    last = max(folder.iterdir())
+    header = pydicom.dcmread(last)
+    header.PixelData = bytes(len(header.PixelData))
+    header.save_as(last)
+    assert store.key_of(case, manifest) != before
 
 
 @pytest.mark.parametrize("parts", [["..", "secret.dcm"], ["/etc", "passwd"], ["images", "..", "..", "secret.dcm"]])
