@@ -16,7 +16,7 @@ from medgan.imaging.dicom_files import Frame, frames_of, picture_frames
 from medgan.imaging.dicom_grid import grid_of, in_order
 from medgan.imaging.dicom_kinds import burned_in_reason, kind_of_object
 from medgan.imaging.dicom_load import load_series
-from medgan.imaging.dicom_notes import count_notes, value_notes
+from medgan.imaging.dicom_notes import count_notes, spacing_notes, value_notes
 from medgan.imaging.dicom_parse import DicomFile, parse_whole, parsing
 from medgan.imaging.dicom_pixels import stored_stack
 from medgan.imaging.dicom_scale import in_units, scale_of, unit_of, with_lookup
@@ -78,7 +78,8 @@ def read_dicom(
 
     Raises:
         ReadError: R001 an empty file, R004 truncated, R006 too large, R008 several volumes, R010 kind of image,
-            R012 several pictures, R019 a link or name that leads out, R020 to R024 and R026 to R035.
+            R012 several pictures, R019 a link or name that leads out, R020 to R024, R026 to R035,
+            R041 pixels longer than announced.
         GeometryError: G010, G011, G013 a tilted gantry, G014 slices beside one line, G015 directions.
     """
     with parsing(path):
@@ -157,7 +158,8 @@ def _volume(chosen: Candidate, files: Sequence[DicomFile], volume: int | None, w
     if copies + equal:
         notes.append(f"{copies + equal} duplicate slices dropped")
     notes += count_notes(files, len(files) + chosen.localizers - copies, len(ordered), where)
-    ordered, values, said = with_lookup(ordered, stored_stack(ordered))
+    notes += spacing_notes(ordered)
+    ordered, values, said = with_lookup(ordered, stored_stack(ordered, notes))
     return Series(tuple(ordered), values, (*notes, *said))
 
 

@@ -7,7 +7,7 @@ from pydicom.pixels.processing import apply_color_lut
 from medgan.errors import ReadError
 from medgan.imaging.dicom_files import Frame, frame_count
 from medgan.imaging.dicom_parse import parse_with_pixels, parsing
-from medgan.imaging.dicom_pixels import native_bytes, stored_stack
+from medgan.imaging.dicom_pixels import check_native_bytes, stored_stack
 from medgan.imaging.image import Pixels
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
@@ -21,12 +21,14 @@ def picture_of(frame: Frame) -> tuple[Pixels, list[str]]:
         (1, H, W) grey as stored, or (1, H, W, 3) RGB in 8, 16 or 32 bits; and notes.
 
     Raises:
-        ReadError: R004 truncated, R010 a colour space or depth that is not supported, R030 no decoder.
+        ReadError: R004 truncated, R010 a colour space or depth that is not supported, R030 no decoder, R041 longer
+            than announced.
     """
     layout = frame.file.layout
     space, samples = layout.space, layout.samples
     if samples == 1 and space in _GREY:
-        return stored_stack([frame]), []
+        notes: list[str] = []
+        return stored_stack([frame], notes), notes
     if samples == 1 and space == "PALETTE COLOR":
         return _palette(frame), ["PALETTE COLOR expanded to RGB"]
     if samples != 3 or space not in _COLOUR:
@@ -64,17 +66,9 @@ def _colour(frame: Frame, space: str) -> Pixels:
 
 def _check_bytes(frame: Frame, space: str, allocated: int) -> None:
     samples = 2 if space == "YBR_FULL_422" else 3
-    rows, columns, count = frame.file.layout.rows, frame.file.layout.columns, frame_count(frame.file)
-    needed, found = rows * columns * samples * count * allocated // 8, native_bytes(frame.file)
-    if needed < 1 or found < needed:
-        raise ReadError(
-            "R004",
-            "PixelData is truncated",
-            where=str(frame.path),
-            got=f"{found} bytes",
-            expected=f"{needed} bytes for {(count, rows, columns)} in {space}",
-            remedy="copy or export it again",
-        )
+    layout = frame.file.layout
+    shape = (frame_count(frame.file), layout.rows, layout.columns)
+    check_native_bytes(frame.file, shape, pixel_bits=samples * allocated, space=space)
 
 
 def _unsupported(frame: Frame, got: str) -> ReadError:

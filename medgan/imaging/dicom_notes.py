@@ -3,31 +3,54 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from pydicom.uid import UID
 
 from medgan.errors import ReadError
-from medgan.imaging.dicom_files import Frame
+from medgan.imaging.dicom_files import Frame, value_of
 from medgan.imaging.dicom_parse import DicomFile
-from medgan.imaging.dicom_values import text, whole_number, words
+from medgan.imaging.dicom_scale import unit_of
+from medgan.imaging.dicom_values import number, text, whole_number, words
 
 _LOSSY = {
     "1.2.840.10008.1.2.4.50": "JPEG Baseline",
     "1.2.840.10008.1.2.4.51": "JPEG Extended",
     "1.2.840.10008.1.2.4.81": "JPEG-LS near-lossless",
 }
+_OTHER_STEP = 0.05
+_GAPPED = 1.9  # gaps of up to half a slice are usual in 2D MR
 _MAYBE_LOSSY = {"1.2.840.10008.1.2.4.91": "JPEG 2000", "1.2.840.10008.1.2.4.203": "High-Throughput JPEG 2000"}
 
 
 def value_notes(frames: Sequence[Frame]) -> list[str]:
-    """Notes on compression, inverted grey, pixels that are not square and missing file headers."""
+    """Notes on compression, inverted grey, pixels that are not square, missing file headers and a missing rescale."""
     files = list({id(frame.file): frame.file for frame in frames}.values())
     notes = [note for note in (_lossy(files), _aspect(files[0])) if note]
     if text(files[0].dataset, "PhotometricInterpretation") == "MONOCHROME1":
         notes.append("MONOCHROME1: shown inverted; values are as stored")
+    if unit_of(frames[0]) == "HU" and not any(_has_rescale(frame) for frame in frames):
+        notes.append("CT without a rescale in its header: stored numbers taken as HU")
     bare = sum(not file.dataset.file_meta.get("TransferSyntaxUID") for file in files)
     if bare:
         notes.append(f"{bare} files without a DICOM file header, read by the encoding that was found")
     return notes
+
+
+def spacing_notes(frames: Sequence[Frame]) -> list[str]:
+    """A note where ordered slices lie wider apart than their headers say: every other one may be missing.
+
+    Positions are taken all the same, since SpacingBetweenSlices is filled in differently by vendors.
+    """
+    if len(frames) < 2:
+        return []
+    step = float(np.linalg.norm(frames[-1].position - frames[0].position)) / (len(frames) - 1)
+    told = abs(number(value_of(frames[0].groups, "PixelMeasuresSequence", "SpacingBetweenSlices"), 0.0))
+    thickness = abs(number(value_of(frames[0].groups, "PixelMeasuresSequence", "SliceThickness"), 0.0))
+    if told and abs(step - told) > max(_OTHER_STEP * told, 0.02):
+        return [f"slices lie {step:.4g} mm apart, while SpacingBetweenSlices is {told:.4g} mm; their positions count"]
+    if not told and thickness and step > _GAPPED * thickness:
+        return [f"slices of {thickness:.4g} mm lie {step:.4g} mm apart: some may be missing; their positions count"]
+    return []
 
 
 def count_notes(files: Sequence[DicomFile], found: int, slices: int, where: Path) -> list[str]:
@@ -63,6 +86,12 @@ def count_notes(files: Sequence[DicomFile], found: int, slices: int, where: Path
     if images is not None and images > max(found, slices):
         return [f"{found} files, while the header speaks of {images} images in the acquisition"]
     return []
+
+
+def _has_rescale(frame: Frame) -> bool:
+    names = ("RescaleSlope", "RescaleIntercept")
+    said = (value_of(frame.groups, "PixelValueTransformationSequence", name) for name in names)
+    return any(value not in (None, "") for value in said) or "ModalityLUTSequence" in frame.dataset
 
 
 def _lossy(files: Sequence[DicomFile]) -> str:

@@ -1,5 +1,6 @@
 """Stored numbers of DICOM frames, decoded, with their sign."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,15 +13,20 @@ from medgan.imaging.dicom_parse import DicomFile
 from medgan.imaging.image import Pixels
 
 
-def stored_stack(frames: Sequence[Frame]) -> Pixels:
+def stored_stack(frames: Sequence[Frame], notes: list[str] | None = None) -> Pixels:
     """Decode frames of one size; no rescale is applied.
+
+    Args:
+        frames: Of one size.
+        notes: Told where bits beyond BitsStored were cleared that held something.
 
     Returns:
         (frames, H, W), int or uint of 8, 16 or 32 bits. Bits beyond BitsStored, which may hold overlays, are cleared
         or carry the sign.
 
     Raises:
-        ReadError: R004 truncated, R010 bit depth, R026 different types, R030 no decoder or damaged stream.
+        ReadError: R004 truncated, R010 bit depth, R026 different types, R030 no decoder or damaged stream, R041 longer
+            than announced.
     """
     files = list({id(frame.file): frame.file for frame in frames}.values())
     types = {_type(file) for file in files}
@@ -41,8 +47,9 @@ def stored_stack(frames: Sequence[Frame]) -> Pixels:
             _fill(stack[place], frame)
     else:
         stack = _decoded(frames, files).astype(f"u{kind.itemsize}", copy=False)
-    for place, frame in enumerate(frames):
-        _set_sign(stack[place], frame.file)
+    cleared = sum(_set_sign(stack[place], frame.file) for place, frame in enumerate(frames))
+    if cleared and notes is not None:
+        notes.append(f"{cleared} slices hold bits above BitsStored, an overlay or lost values; left out")
     return stack.view(kind)
 
 
@@ -67,16 +74,40 @@ def _type(file: DicomFile) -> np.dtype:
 
 def _check_bytes(file: DicomFile) -> None:
     shape = (frame_count(file), file.layout.rows, file.layout.columns)
-    needed = shape[0] * shape[1] * shape[2] * file.layout.allocated // 8
-    found = native_bytes(file)
+    check_native_bytes(file, shape, pixel_bits=file.layout.allocated)
+
+
+def check_native_bytes(file: DicomFile, shape: tuple[int, int, int], *, pixel_bits: int, space: str = "") -> None:
+    """Refuse uncompressed pixels that are fewer, or a row or more longer, than the header announces.
+
+    Args:
+        file: With its header.
+        shape: Frames, rows and columns.
+        pixel_bits: Bits of one pixel with all its samples.
+        space: Its colours, for messages.
+
+    Raises:
+        ReadError: R004 truncated, R041 longer, as with a damaged number of rows.
+    """
+    needed, found = math.prod(shape) * pixel_bits // 8, native_bytes(file)
+    said = f"{needed} bytes for {shape}" + (f" in {space}" if space else "")
     if min(shape) < 1 or found < needed:
         raise ReadError(
             "R004",
             "PixelData is truncated",
             where=str(file.path),
             got=f"{found} bytes",
-            expected=f"{needed} bytes for {shape}",
+            expected=said,
             remedy="copy or export it again",
+        )
+    if found - needed >= max(2, shape[2] * pixel_bits // 8):  # one byte makes the length even; a few are padding
+        raise ReadError(
+            "R041",
+            "PixelData is longer than the header announces",
+            where=str(file.path),
+            got=f"{found} bytes",
+            expected=said,
+            remedy="Rows, Columns, BitsAllocated or NumberOfFrames may be damaged; export it again",
         )
 
 
@@ -150,15 +181,22 @@ def _tile(picture: Pixels, frame: Frame) -> Pixels:
     return picture[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
 
 
-def _set_sign(words: Pixels, file: DicomFile) -> None:
-    """Clear what stands above BitsStored, which is no part of the number (PS3.5 8.1.1), or spread the sign over it."""
+def _set_sign(words: Pixels, file: DicomFile) -> bool:
+    """Clear what stands above BitsStored, which is no part of the number (PS3.5 8.1.1), or spread the sign over it.
+
+    Returns:
+        Whether there was something beside zeros and the sign.
+    """
     layout = file.layout
     bits, high, signed = layout.bits, layout.high, layout.signed
     if bits == layout.allocated:
-        return
+        return False
     values = words.view(f"i{words.itemsize}") if signed else words
     low, top = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
     if high == bits - 1 and values.max() <= top and (not signed or values.min() >= low):
-        return
+        return False
+    above = np.right_shift(words, high + 1) if high + 1 < layout.allocated else words[:0]
     np.left_shift(words, layout.allocated - 1 - high, out=words)
     np.right_shift(values, layout.allocated - bits, out=values)
+    # a scanner that leaves zeros above negative numbers loses nothing
+    return bool(above.any() and not (signed and (above[above > 0] == (1 << (layout.allocated - 1 - high)) - 1).all()))
