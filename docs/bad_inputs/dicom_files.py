@@ -71,6 +71,12 @@ def short_pixels(folder: Path) -> None:
     read_image(folder / "scan")
 
 
+@bad_input(27, gives="R041")
+def long_pixels(folder: Path) -> None:
+    """PixelData of a row more than the header says, as with a damaged number of rows."""
+    read_image(series(folder / "scan", Rows=9))
+
+
 @bad_input(27, gives="R004")
 def cut_file(folder: Path) -> Seen:
     """A DICOM file cut at 12 places behind its preamble."""
@@ -150,4 +156,11 @@ def signed_pixels(folder: Path) -> str:
     values = stored(1).astype(np.int16) - 2048
     raw = (values & 0x0FFF).astype(np.uint16) | 0x5000
     image = read_image(series(folder / "scan", raw, PixelRepresentation=1, RescaleIntercept="0"))
-    return same(image, values.astype(np.int32))
+    return same(image, values.astype(np.int32), note="bits above BitsStored")
+
+
+@bad_input(30, gives=HANDLED)
+def no_rescale(folder: Path) -> str:
+    """A CT without a rescale."""
+    image = read_image(series(folder / "scan", RescaleSlope=None, RescaleIntercept=None, RescaleType=None))
+    return same(image, stored(1), note="without a rescale")
