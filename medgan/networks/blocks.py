@@ -7,9 +7,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from medgan.networks.layers import DoublingConv2d, InstanceNorm, ReflectedConv2d
+from medgan.networks.layers import DoublingConv2d, InstanceNorm, LayerNorm, ReflectedConv2d
 
-Norm = Literal["instance", "instance-affine", "group", "none"]
+Norm = Literal["instance", "instance-affine", "group", "layer", "none"]
 Upsampling = Literal["resize", "transposed"]
 
 
@@ -19,11 +19,12 @@ def norm_layer(norm: Norm, channels: int) -> nn.Module:
     Args:
         norm: ``"instance"`` (no affine, as published for CycleGAN) takes away each channel's mean and spread, and with
             them an image's own brightness. ``"instance-affine"`` learns a scale and a shift besides, as batch
-            normalisation does. ``"group"`` (32 groups, affine) keeps how channels stand to each other.
+            normalisation does. ``"group"`` (32 groups, affine) keeps how channels stand to each other, and
+            ``"layer"`` (one group, affine) keeps it for all of them.
         channels: Channels of the layer.
 
     Source:
-        Ulyanov 2016, arXiv:1607.08022; Wu and He 2018, arXiv:1803.08494.
+        Ulyanov 2016, arXiv:1607.08022; Wu and He 2018, arXiv:1803.08494; Ba 2016, arXiv:1607.06450.
     """
     if norm == "instance":
         return InstanceNorm(channels)
@@ -31,6 +32,8 @@ def norm_layer(norm: Norm, channels: int) -> nn.Module:
         return InstanceNorm(channels, affine=True)
     if norm == "group":
         return nn.GroupNorm(math.gcd(32, channels), channels)
+    if norm == "layer":
+        return LayerNorm(channels)
     return nn.Identity()
 
 
@@ -44,7 +47,7 @@ def convolution(
     Args:
         in_channels: C of the input (N, C, H, W).
         out_channels: C of the output.
-        kernel: Side of the kernel.
+        kernel: Side of the kernel: odd, or even with a stride of 2.
         norm: What follows the convolution.
         stride: Step of the kernel.
         reflect: Pad by reflection, else with zeros, which a network sees as a grey frame.
@@ -53,7 +56,7 @@ def convolution(
     layer = (
         ReflectedConv2d(in_channels, out_channels, kernel, stride=stride, bias=bias)
         if reflect
-        else nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, bias=bias)
+        else nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=(kernel - 1) // 2, bias=bias)
     )
     return nn.Sequential(layer, norm_layer(norm, out_channels))
 

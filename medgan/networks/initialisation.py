@@ -1,4 +1,4 @@
-"""Weights before the first step: N(0, 0.02), as in DCGAN, pix2pix and CycleGAN."""
+"""Weights before the first step: N(0, 0.02), as in DCGAN, pix2pix and CycleGAN, or He's for networks without norms."""
 
 from typing import TypeVar
 
@@ -35,4 +35,29 @@ def initialise(network: Network, *, std: float = 0.02, generator: torch.Generato
             continue
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+    return network
+
+
+@torch.no_grad()
+def initialise_by_width(network: Network, *, generator: torch.Generator | None = None) -> Network:
+    """Draw weights whose spread is the root of 2 / (inputs of a value), in place; biases are 0.
+
+    Through layers without a normalisation a signal then keeps its size, however wide they are: from N(0, 0.02) a
+    narrow style encoder would give next to nothing.
+
+    Args:
+        network: Any module; its affine normalisations stay as they are.
+        generator: Where the numbers come from; none takes torch's own.
+
+    Returns:
+        The same network.
+
+    Source:
+        He 2015, arXiv:1502.01852, equation 10.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
     return network

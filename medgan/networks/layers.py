@@ -19,19 +19,20 @@ class ReflectedConv2d(nn.Conv2d):
     Args:
         in_channels: C of the input (N, C, H, W).
         out_channels: C of the output.
-        kernel: Side of the kernel, odd.
+        kernel: Side of the kernel: odd, or even with a stride of 2.
         stride: Step of the kernel.
         bias: Whether there is one.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, bias: bool = True) -> None:
+        margin = (kernel - 1) // 2
         super().__init__(
-            in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, padding_mode="reflect", bias=bias
+            in_channels, out_channels, kernel, stride=stride, padding=margin, padding_mode="reflect", bias=bias
         )
 
     def forward(self, features: Tensor) -> Tensor:
         """Pad and convolve."""
-        return F.conv2d(_reflected(features, self.kernel_size[0] // 2), self.weight, self.bias, self.stride)
+        return F.conv2d(_reflected(features, (self.kernel_size[0] - 1) // 2), self.weight, self.bias, self.stride)
 
 
 class InstanceNorm(nn.InstanceNorm2d):
@@ -57,6 +58,27 @@ class InstanceNorm(nn.InstanceNorm2d):
             # Half of a joined map's gradient has gaps, for which the kernel takes ten times as long.
             normalised.register_hook(_in_one_piece)
         return normalised
+
+
+class LayerNorm(nn.GroupNorm):
+    """Layer normalisation of feature maps: one mean and one spread a sample, a learnt scale and shift a channel.
+
+    Unlike instance normalisation it keeps how channels stand to each other.
+
+    Args:
+        channels: C of the input (N, C, H, W).
+
+    Source:
+        Ba 2016, arXiv:1607.06450.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(1, channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalise each sample, (N, C, H, W) to the same shape."""
+        # CUDA's kernel takes scales of the features' own type alone.
+        return super().forward(features.to(self.weight.dtype) if features.is_cuda else features)
 
 
 class DoublingConv2d(nn.Conv2d):

@@ -1,6 +1,6 @@
 """How a method asks its discriminators: what they are shown, the losses, and what keeps them regular."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
@@ -13,7 +13,9 @@ from medgan.networks.initialisation import initialise
 from medgan.networks.spectral import spectrally_normalised
 from medgan.settings.discriminator import DiscriminatorRecipe
 
-Judge = Callable[[Tensor], Tensor]
+Judge = Callable[[Tensor], Tensor | Sequence[Tensor]]
+"""Gives logits, or several maps of them where it judges at several scales, whose losses are summed."""
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -36,7 +38,8 @@ class Adversary:
 
     def generator_loss(self, judge: Judge, fake: Tensor) -> Tensor:
         """How far fakes (N, C, H, W) are from passing for real; a scalar."""
-        return generator_loss(judge(self._shown(fake)), kind=self.kind)
+        losses = [generator_loss(logits, kind=self.kind) for logits in _maps(judge(self._shown(fake)))]
+        return torch.stack(losses).sum()
 
     def discriminator_losses(
         self, judge: Judge, real: Tensor, fake: Tensor, *, step: int, weight: float = 1.0, suffix: str = ""
@@ -56,16 +59,26 @@ class Adversary:
         """
         recipe = self.recipe
         shown_real, shown_fake = self._shown(torch.cat([real, fake.detach()])).split([len(real), len(fake)])
-        real_logits, fake_logits = judge(torch.cat([shown_real, shown_fake])).split([len(real), len(fake)])
-        losses = {"adversarial": weight * discriminator_loss(real_logits, fake_logits, kind=self.kind)}
+        maps = [logits.split([len(real), len(fake)]) for logits in _maps(judge(torch.cat([shown_real, shown_fake])))]
+        told = torch.stack([discriminator_loss(*pair, kind=self.kind) for pair in maps]).sum()
+        losses = {"adversarial": weight * told}
         if recipe.weight_r1:
             due = step % recipe.r1_every == 0
-            slope = r1_penalty(judge, shown_real) if due else real_logits.new_zeros((), dtype=torch.float32)
+            slope = r1_penalty(_in_one(judge), shown_real) if due else told.new_zeros(())
             losses["r1"] = recipe.weight_r1 * recipe.r1_every * slope
         if recipe.weight_gradient_penalty:
-            slope = gradient_penalty(judge, shown_real, shown_fake)
+            slope = gradient_penalty(_in_one(judge), shown_real, shown_fake)
             losses["gradient_penalty"] = recipe.weight_gradient_penalty * slope
         return {name + suffix: loss for name, loss in losses.items()}
 
     def _shown(self, images: Tensor) -> Tensor:
         return augmented(images, kinds=self.recipe.discriminator_augment, channels=self.channels)
+
+
+def _maps(logits: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    return [logits] if isinstance(logits, Tensor) else logits
+
+
+def _in_one(judge: Judge) -> Callable[[Tensor], Tensor]:
+    """A judge whose values of all scales stand in one row for each image."""
+    return lambda images: torch.cat([logits.flatten(1) for logits in _maps(judge(images))], dim=1)

@@ -1,0 +1,23 @@
+"""What a latent code is held to."""
+
+from torch import Tensor
+
+
+def kl_to_standard_normal(mean: Tensor) -> Tensor:
+    """Divergence of N(mean, 1) from N(0, 1), averaged over the elements of the code.
+
+    Args:
+        mean: (N, ...), any shape.
+
+    Returns:
+        A scalar in float32, at least 0; unitless (nats an element).
+
+    Source:
+        Liu 2017, arXiv:1703.00848, equation 2, with the unit variance of section 3; Kingma 2014, arXiv:1312.6114.
+
+    Example:
+        >>> import torch
+        >>> kl_to_standard_normal(torch.full((1, 2), 2.0)).item()
+        2.0
+    """
+    return mean.float().square().mean() / 2
