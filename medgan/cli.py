@@ -201,24 +201,25 @@ def translate(
     data_root: Annotated[Path | None, typer.Option(help="folder that the manifest's paths are relative to")] = None,
     out: Annotated[Path | None, typer.Option(help="folder for the translated images")] = None,
     bf16: Annotated[bool, typer.Option("--bf16", help="with --run: compute in bf16, faster and coarser")] = False,
+    styles: Annotated[int | None, typer.Option(min=1, help="with --run: so many random styles, a folder each")] = None,
+    style_seed: Annotated[int, typer.Option(min=0, help="with --styles: seed of the styles")] = 0,
+    style_of: Annotated[Path | None, typer.Option(help="with --run: image of the target domain to look like")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Translate a study's source images, or with --run any manifest."""
     if study is not None:
         _one_job(study, profile, output, stage="translate", quiet=quiet, translator=translator, fold=fold, seed=seed)
         return
-    from medgan.manifests.manifest import read_manifest
+    from medgan.stages.apply import WantedStyles, translate_new
     from medgan.stages.trained import open_run
-    from medgan.stages.translate import translate_manifest
 
     options = _all_given(run=run, manifest=manifest, data_root=data_root, out=out)
-    trained = open_run(options["run"], precision="bf16" if bf16 else "fp32")
-    cases = read_manifest(options["manifest"], root=options["data_root"])
-    chosen = cases.of_domain(trained.source).cases
+    wanted = WantedStyles(random=styles, seed=style_seed, like=style_of)
+    trained = open_run(options.pop("run"), precision="bf16" if bf16 else "fp32")
     with _results(options["out"]):
         progress = _progress(options["out"], "translate")
-        translated = translate_manifest(trained, cases, options["out"], cases=chosen, progress=progress)
-    _say(f"{len(translated)} cases translated: {options['out'] / 'manifest.csv'}")
+        for line in translate_new(trained, *options.values(), styles=wanted, progress=progress):
+            _say(line)
 
 
 @app.command()

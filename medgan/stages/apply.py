@@ -1,10 +1,11 @@
-"""Finished runs applied to manifests they have never seen: scores of a model, likeness of translated images."""
+"""Finished runs applied to manifests they have never seen: translations, scores of a model, likeness of images."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from medgan.errors import ManifestError
+from medgan.errors import ManifestError, SettingsError
+from medgan.imaging.read import read_image
 from medgan.manifests.manifest import read_manifest
 from medgan.metrics.catalogue import metrics_of
 from medgan.metrics.interval import Estimate, mean_estimate
@@ -15,7 +16,68 @@ from medgan.stages.measure import SIMILARITY, compare_pair, find_pairs
 from medgan.stages.progress import Progress
 from medgan.stages.rows import Row, read_rows, write_rows
 from medgan.stages.scoring import open_model, score_manifest
-from medgan.stages.trained import open_run
+from medgan.stages.trained import TrainedTranslator, open_run
+from medgan.stages.translate import translate_manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedStyles:
+    """Which styles new images are translated in, by a method that has some.
+
+    Args:
+        random: How many styles are drawn; None draws none.
+        seed: Seed of the draw.
+        like: Image of the target domain whose style is taken.
+
+    Raises:
+        SettingsError: S222, if both are asked for.
+    """
+
+    random: int | None = None
+    seed: int = 0
+    like: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.random is not None and self.like is not None:
+            raise SettingsError(
+                "S222",
+                "random styles and the style of an image exclude each other",
+                got=f"{self.random} random styles, and an image",
+                expected="one of the two",
+                remedy="run it twice, with two folders for the results",
+            )
+
+    def of(self, trained: TrainedTranslator) -> dict[str, TrainedTranslator]:
+        """A translator for each folder of results, by its name; the folder itself is ``"."``.
+
+        Raises:
+            SettingsError: S220, if the method has no styles.
+        """
+        if self.like is not None:
+            preparation = trained.preparation
+            fill, cap = preparation.fill_not_finite, preparation.max_megapixels
+            reference = read_image(self.like, guard=True, max_megapixels=cap, fill_not_finite=fill)
+            return {".": trained.in_style_of(reference)}
+        if self.random is None:
+            return {".": trained}
+        styled = trained.in_random_styles(self.random, seed=self.seed)
+        return {f"style_{number}": one for number, one in enumerate(styled)}
+
+
+def translate_new(
+    trained: TrainedTranslator, manifest: Path, data_root: Path, out: Path, *, styles: WantedStyles, progress: Progress
+) -> Iterator[str]:
+    """Translate the source cases of a new manifest, once for each style, and write a manifest for each.
+
+    Yields:
+        A line for each manifest.
+    """
+    cases = read_manifest(manifest, root=data_root)
+    chosen = cases.of_domain(trained.source).cases
+    for name, translator in styles.of(trained).items():
+        folder = out / name
+        translated = translate_manifest(translator, cases, folder, cases=chosen, progress=progress)
+        yield f"{len(translated)} cases translated: {folder / 'manifest.csv'}"
 
 
 def score_new(run: Path, manifest: Path, data_root: Path, out: Path, progress: Progress) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """A finished run, opened for use: it translates images that it has never seen."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from medgan.settings.preparation import Preparation
 from medgan.training.device import pick_device
 from medgan.training.identity import Identity
 from medgan.training.inference import exact_arithmetic, ready_for_inference, side_by_side
+from medgan.training.styles import Style, with_styles
 from medgan.training.translator import Domain, SampleShape, Translator
 from medgan.training.weights import load_weights, read_weights
 from medgan.transforms.prepare import Prepared, check_preset, prepare, restore
@@ -47,6 +48,7 @@ class TrainedTranslator:
         directions: Domains that it translates to: b is the target.
         precision: Number format in which its networks compute.
         imported: Whether another program trained it; images made by it say so.
+        style: Style that every translation is given; None takes what the method translates to by itself.
     """
 
     learner: Translator
@@ -60,6 +62,7 @@ class TrainedTranslator:
     directions: tuple[Domain, ...]
     precision: TranslationPrecision = "fp32"
     imported: bool = False
+    style: Style | None = None
 
     @property
     def run(self) -> str:
@@ -69,8 +72,9 @@ class TrainedTranslator:
     @property
     def derivation(self) -> Derivation:
         """What is written into the images that it makes."""
+        notes = [*(["imported weights"] if self.imported else []), *([self.style.told] if self.style else [])]
         return Derivation(
-            method=f"{self.method} (imported weights)" if self.imported else self.method,
+            method=f"{self.method} ({', '.join(notes)})" if notes else self.method,
             run=self.run,
             weights_sha256=self.weights_sha256,
             source=self.source,
@@ -82,6 +86,47 @@ class TrainedTranslator:
     def computed_in(self) -> str | None:
         """Number format of its networks; None for a method that has none."""
         return self.precision if self.learner.groups else None
+
+    def in_random_styles(self, count: int, *, seed: int) -> tuple["TrainedTranslator", ...]:
+        """The same translator so many times, each in a style drawn from the prior.
+
+        Args:
+            count: How many styles.
+            seed: Seed of the draw; the first styles are the same however many are drawn.
+
+        Raises:
+            SettingsError: S220, if the method has no styles.
+        """
+        drawn = with_styles(self.learner, name=self.method).random_styles(count, seed=seed)
+        codes: list[list[float]] = drawn.tolist()
+        styles = [Style(tuple(code), f"style {number} of seed {seed}") for number, code in enumerate(codes)]
+        return tuple(replace(self, style=style) for style in styles)
+
+    def in_style_of(self, reference: Image, *, domain: str | None = None) -> "TrainedTranslator":
+        """The same translator, whose translations look like an image; of a volume, like the middle half of its slices.
+
+        Args:
+            reference: An image of the domain that is translated to; prepared like those that are translated.
+            domain: Domain of the reference; the target by default.
+
+        Raises:
+            SettingsError: S220, if the method has no styles.
+        """
+        learner, letter = with_styles(self.learner, name=self.method), self._letter(domain)
+        check_preset(reference, self.preparation)
+        pixels = prepare(reference, self.preparation).pixels
+        volume = pixels if pixels.ndim == 4 else pixels[:, None]
+        self._check_channels(volume)
+        depth, neighbours = volume.shape[1], learner.shape.neighbours
+        codes = []
+        with torch.inference_mode(), exact_arithmetic(self.device):
+            for index in range(depth // 4, depth - depth // 4):
+                stack = neighbour_stack(volume, index, neighbours=neighbours)
+                padded, _ = pad_to_multiple(stack[None], learner.size_multiple)
+                batch = torch.from_numpy(np.ascontiguousarray(padded)).to(self.device)
+                codes.append(learner.style_of(batch, domain=letter)[0].float().cpu())
+        code: list[float] = torch.stack(codes).mean(dim=0).tolist()
+        return replace(self, style=Style(tuple(code), "style of a reference image", letter))
 
     def translate(self, image: Image, *, to: str | None = None) -> Image:
         """Translate one image, with its geometry, size and type kept.
@@ -141,10 +186,7 @@ class TrainedTranslator:
     def _slices(self, volume: Array, indices: range, *, to: str | None, batch_size: int | None) -> Array:
         """Translate some slices of a prepared volume (C, D, H, W), whose others are neighbours: (C, n, H, W)."""
         shape, letter = self.learner.shape, self._letter(to)
-        if volume.shape[0] != shape.channels:
-            raise GeometryError(
-                "G005", "wrong number of channels", got=str(volume.shape[0]), expected=str(shape.channels)
-            )
+        self._check_channels(volume)
         size = batch_size or (_GPU_BATCH if self.device.type == "cuda" else 1)
         out = np.empty((volume.shape[0], len(indices), *volume.shape[2:]), dtype=np.float32)
 
@@ -158,6 +200,11 @@ class TrainedTranslator:
         side_by_side(put, range(0, len(indices), size), device=self.device)
         return out
 
+    def _check_channels(self, volume: Array) -> None:
+        got, expected = volume.shape[0], self.learner.shape.channels
+        if got != expected:
+            raise GeometryError("G005", "wrong number of channels", got=str(got), expected=str(expected))
+
     @torch.inference_mode()
     def _batch(self, stacks: Sequence[Array], to: Domain) -> Array:
         padded, before = pad_to_multiple(np.stack(stacks), self.learner.size_multiple)
@@ -166,7 +213,11 @@ class TrainedTranslator:
             batch = batch.pin_memory()
         batch = batch.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
         with exact_arithmetic(self.device):
-            result = self.learner.translate(batch, to=to).float().clamp(-1, 1).cpu().numpy()
+            if self.style is None:
+                made = self.learner.translate(batch, to=to)
+            else:
+                made = with_styles(self.learner, name=self.method).in_style(batch, self.style, to=to)
+            result = made.float().clamp(-1, 1).cpu().numpy()
         return crop_back(result, before)
 
     def _letter(self, to: str | None) -> Domain:
