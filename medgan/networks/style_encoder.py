@@ -12,7 +12,7 @@ class StyleEncoder(nn.Module):
     """c7s1-64, d128, d256, d256, d256, the mean over all pixels, fc8, for a width of 64.
 
     There is no normalisation: an instance norm would take away the very means and spreads that are the style. With 3
-    channels and a style of 8 there are 2,765,640 parameters.
+    channels and a style of 8 there are 2,764,936 parameters.
 
     Args:
         in_channels: C of the input.
