@@ -29,10 +29,10 @@ from medgan.training.translator import Domain, SampleShape
 class MUNITRecipe(WithExtraLosses, DiscriminatorRecipe):
     """The paper's settings.
 
-    Its domain-invariant perceptual loss, for images from 512 px on, is ``extra.weight_content`` with ``vgg19``.
-    Discriminators are this package's patch discriminators at three sizes of the image, without normalisation, of which
-    the paper says nothing; an instance norm would hide from them how bright an image is. The smallest size must
-    still hold a patch: 16 px fit from 64 px on, and 70 px from 96.
+    Its domain-invariant perceptual loss, for large images, is not here; ``extra.weight_content`` with ``vgg19`` comes
+    near. Discriminators are this package's patch discriminators at three sizes of the image, without normalisation, of
+    which the paper says nothing; an instance norm would hide from them how bright an image is. The smallest size must
+    still hold a patch: 16 px fit from 24 px on, and 70 px from 96.
 
     Nothing but the content code holds a translation to its source, and a style may move whatever varies within a
     domain. The preset ``cycle`` adds the paper's style-augmented cycle consistency, which steadies training where
@@ -62,7 +62,7 @@ class MUNITRecipe(WithExtraLosses, DiscriminatorRecipe):
     discriminator_width: int = Field(default=64, ge=1, description="Channels of the discriminators' first layer")
     scales: int = Field(default=3, ge=1, description="Sizes of the image that are judged, each half of the one before")
     patch: Patch = Field(default=70, description="Side in pixels of what one logit sees, at each size")
-    discriminator_norm: Norm = "none"
+    discriminator_norm: Norm = Field(default="none", description="Normalisation of the discriminators")
 
     @classmethod
     def tiny(cls) -> Self:
