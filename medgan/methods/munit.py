@@ -78,8 +78,9 @@ class MUNIT(StyledTranslator):
 
     :meth:`translate` takes the style of zeros, the middle of all that were drawn in training: there discriminators
     have judged translations, which they have not at the mean of the styles that real images are encoded to; nothing
-    must be kept beside the weights, and every rank has it. A 2.5D stack goes in and comes out as a stack; the middle
-    slice is the translation.
+    must be kept beside the weights, and every rank has it. After short training it is a pale compromise: on skin at
+    64 px, 1,300 steps, the style of a real target image gave truer colours. A 2.5D stack goes in and comes out as a
+    stack; the middle slice is the translation.
     """
 
     summary = "Unpaired translation both ways with a style to choose: several translations of one image"
