@@ -1,12 +1,16 @@
 """A frozen network that gives the features of chosen layers."""
 
+import threading
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from medgan.errors import GeometryError, SettingsError
+
+Frozen = TypeVar("Frozen", bound=nn.Module)
 
 
 class FeatureNetwork(nn.Module):
@@ -97,8 +101,12 @@ class FeatureNetwork(nn.Module):
         return given[..., :height, :width] if given.ndim == 4 else given
 
     def _tap(self, name: str, found: dict[str, Tensor]) -> torch.utils.hooks.RemovableHandle:
+        owner = threading.get_ident()
+
         def keep(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            found[name] = output
+            # Slices are translated side by side: another thread's features are not this one's.
+            if threading.get_ident() == owner:
+                found[name] = output
 
         return self.network.get_submodule(name).register_forward_hook(keep)
 
@@ -114,6 +122,15 @@ class FeatureNetwork(nn.Module):
         rows, columns = -image.shape[-2] % self.size_multiple, -image.shape[-1] % self.size_multiple
         padded = F.pad(image, (0, columns, 0, rows), mode="replicate") if rows or columns else image
         return (padded.expand(-1, self.in_channels, -1, -1) - self.mean) / self.std
+
+
+def without_parameters(network: Frozen) -> Frozen:
+    """Make buffers of a network's parameters, in place: they are kept and moved with it, and nothing trains them."""
+    for module in network.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            delattr(module, name)
+            module.register_buffer(name, parameter.detach().clone())
+    return network
 
 
 def random_features(channels: int, *, width: int = 32, seed: int = 0) -> FeatureNetwork:

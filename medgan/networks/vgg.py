@@ -1,8 +1,20 @@
-"""VGG-19's convolutions, for features of weights that the user has."""
+"""VGG's convolutions, for features of weights that the user has."""
 
 from torch import nn
 
-_STAGES = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))
+_STAGES = {
+    16: ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)),
+    19: ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512)),
+}
+
+
+def vgg16_layers() -> nn.Sequential:
+    """The 13 convolutions of VGG-16, named as those of :func:`vgg19_layers`; 14,714,688 parameters.
+
+    Source:
+        Simonyan and Zisserman 2015, arXiv:1409.1556, table 1, column D.
+    """
+    return _layers(16)
 
 
 def vgg19_layers() -> nn.Sequential:
@@ -13,9 +25,13 @@ def vgg19_layers() -> nn.Sequential:
     Source:
         Simonyan and Zisserman 2015, arXiv:1409.1556, table 1, column E.
     """
+    return _layers(19)
+
+
+def _layers(depth: int) -> nn.Sequential:
     network = nn.Sequential()
     came = 3
-    for stage, (repeats, width) in enumerate(_STAGES, start=1):
+    for stage, (repeats, width) in enumerate(_STAGES[depth], start=1):
         for number in range(1, repeats + 1):
             network.add_module(f"conv{stage}_{number}", nn.Conv2d(came, width, 3, padding=1))
             network.add_module(f"relu{stage}_{number}", nn.ReLU())

@@ -7,9 +7,9 @@ from pydantic import Field, model_validator
 
 from medgan.settings.base import Settings
 
-FeatureNetworkName = Literal["random", "vgg19", "efficientnet-lite0", "vessels", "run"]
+FeatureNetworkName = Literal["random", "vgg16", "vgg19", "efficientnet-lite0", "vessels", "run"]
 
-_NEEDS_FILE = frozenset({"vgg19", "vessels", "run"})
+_NEEDS_FILE = frozenset({"vgg16", "vgg19", "vessels", "run"})
 
 
 class FeatureSettings(Settings):
@@ -21,7 +21,7 @@ class FeatureSettings(Settings):
 
     network: FeatureNetworkName = Field(
         default="random",
-        description="random: three scales with fixed random weights; vgg19: ImageNet weights from a file; "
+        description="random: three scales with fixed random weights; vgg16 and vgg19: ImageNet weights from a file; "
         "efficientnet-lite0: ImageNet weights of the extra `pretrained`; vessels: a W-Net for retinal vessels, from a "
         "file; run: the network of a downstream run of medgan",
     )
@@ -39,3 +39,16 @@ class FeatureSettings(Settings):
             needs = "needs the file or folder of its weights" if self.weights is None else "takes no file of weights"
             raise ValueError(f"network {self.network!r} {needs}")
         return self
+
+    def usually(self, **layers: tuple[str, ...]) -> Self:
+        """The same, with a paper's layers of a network, by its name, where none are asked for.
+
+        Example:
+            >>> FeatureSettings().usually(random=("relu1a",)).layers
+            ('relu1a',)
+        """
+        return (
+            self
+            if self.layers or self.network not in layers
+            else self.model_copy(update={"layers": layers[self.network]})
+        )

@@ -15,15 +15,17 @@ from medgan.networks.efficientnet import EfficientNet, imagenet_lite0
 from medgan.networks.feature_network import FeatureNetwork, random_features
 from medgan.networks.segmentation_unet import segmentation_unet
 from medgan.networks.vessel_wnet import VesselWNet
-from medgan.networks.vgg import vgg19_layers
+from medgan.networks.vgg import vgg16_layers, vgg19_layers
 from medgan.settings.features import FeatureSettings
 from medgan.training.foreign import read_state_dict
-from medgan.training.identity import Identity
 from medgan.training.tensor_files import refuse_pickle, sha256
 from medgan.training.weights import read_weights
 
 Network = TypeVar("Network", bound=nn.Module)
+FeaturePlan = dict[str, Any]
+"""Which network, for images of how many channels, which layers, and what a run's network was made from."""
 
+_VGG_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -77,13 +79,62 @@ def loss_features(settings: FeatureSettings, *, channels: int) -> FeatureNetwork
         CheckpointError: C001, no such file; C007 or C008, not this network's weights; those of reading a run.
         SettingsError: S040, if its package is not installed; S041, if it has no such layer.
     """
-    if settings.network == "random":
+    return filled_features(feature_plan(settings, channels=channels), settings)
+
+
+def feature_plan(settings: FeatureSettings, *, channels: int) -> FeaturePlan:
+    """What :func:`empty_features` builds a network from, as JSON values: all but its weights.
+
+    Raises:
+        CheckpointError: C004, if it is not a downstream run; those of reading a run.
+    """
+    plan: FeaturePlan = {"network": settings.network, "channels": channels, "layers": list(settings.layers)}
+    if settings.network == "run":
+        identity = read_weights(Path(str(settings.weights)))[0].identity
+        if identity.method not in {"segmentation", "classification"}:
+            raise CheckpointError(
+                "C004",
+                "not a downstream run",
+                where=str(settings.weights),
+                got=identity.method,
+                expected="the run of a segmentation or classification task",
+            )
+        plan["run"] = {"method": identity.method, "recipe": dict(identity.recipe), "shape": dict(identity.shape)}
+    return plan
+
+
+def empty_features(plan: FeaturePlan) -> FeatureNetwork:
+    """A feature network without its weights, but for random features, which have no others.
+
+    Raises:
+        SettingsError: S041, if it has no such layer.
+    """
+    name, channels = plan["network"], int(plan["channels"])
+    if name == "random":
         made = random_features(channels)
-    elif settings.network == "efficientnet-lite0":
-        made = _of_efficientnet(imagenet_lite0(), channels=3)
+    elif name == "efficientnet-lite0":
+        made = _of_efficientnet(EfficientNet(3, 1000, pretrained="efficientnet-lite0", load=False), channels=3)
+    elif name == "vessels":
+        levels = ("unet1.first", "unet1.down_path.0", "unet1.down_path.1")
+        made = FeatureNetwork(VesselWNet(), layers=levels, in_channels=3, mean=(-1.0,), std=(2.0,), size_multiple=4)
+    elif name == "run":
+        made = _of_run(plan["run"])
     else:
-        made = _from_disk(settings, Path(str(settings.weights)))
-    return made.with_layers(settings.layers) if settings.layers else made
+        # An image in [-1, 1] is twice one in [0, 1], less 1.
+        mean, std = [2 * value - 1 for value in _IMAGENET_MEAN], [2 * value for value in _IMAGENET_STD]
+        vgg = vgg16_layers() if name == "vgg16" else vgg19_layers()
+        made = FeatureNetwork(vgg, layers=_VGG_LAYERS, in_channels=3, mean=mean, std=std)
+    return made.with_layers(plan["layers"]) if plan["layers"] else made
+
+
+def filled_features(plan: FeaturePlan, settings: FeatureSettings) -> FeatureNetwork:
+    """The network of a plan with the weights that the settings name; errors as for :func:`loss_features`."""
+    made = empty_features(plan)
+    if settings.network == "efficientnet-lite0":
+        made.network.load_state_dict(imagenet_lite0().state_dict())
+    if settings.weights is not None:
+        _filled(made.network, _own_tensors(settings.network, settings.weights, made.network), settings.weights)
+    return made
 
 
 def features_digest(settings: FeatureSettings) -> str:
@@ -100,45 +151,28 @@ def features_digest(settings: FeatureSettings) -> str:
     return sha256(path)
 
 
-def _from_disk(settings: FeatureSettings, path: Path) -> FeatureNetwork:
-    if settings.network == "run":
-        return _of_run(path)
-    if settings.network == "vessels":
-        vessels = _filled(VesselWNet(), _tensors(path, inside="model_state_dict"), path)
-        levels = ("unet1.first", "unet1.down_path.0", "unet1.down_path.1")
-        return FeatureNetwork(vessels, layers=levels, in_channels=3, mean=(-1.0,), std=(2.0,), size_multiple=4)
-    vgg = vgg19_layers()
-    _filled(vgg, _by_paper(_tensors(path), vgg), path)
-    # An image in [-1, 1] is twice one in [0, 1], less 1.
-    mean, std = [2 * value - 1 for value in _IMAGENET_MEAN], [2 * value for value in _IMAGENET_STD]
-    layers = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
-    return FeatureNetwork(vgg, layers=layers, in_channels=3, mean=mean, std=std)
+def _own_tensors(name: str, path: Path, network: nn.Module) -> dict[str, Tensor]:
+    """The weights in a file or run, by the network's own names."""
+    if name == "run":
+        tensors = read_weights(path)[1]
+        return {key.removeprefix("network."): one for key, one in tensors.items() if key.startswith("network.")}
+    if name == "vessels":
+        return _tensors(path, inside="model_state_dict")
+    return _by_paper(_tensors(path), network)
 
 
-def _of_run(folder: Path) -> FeatureNetwork:
+def _of_run(run: Mapping[str, Any]) -> FeatureNetwork:
     """The network of a downstream run, and its encoder's levels."""
-    info, tensors = read_weights(folder)
-    identity = info.identity
-    own = {name.removeprefix("network."): one for name, one in tensors.items() if name.startswith("network.")}
-    channels, classes = (int(identity.shape.get(name, 0)) for name in ("channels", "classes"))
-    if identity.method == "classification":
-        recipe: Any = identity.recipe
+    recipe: Mapping[str, Any] = run["recipe"]
+    channels, classes = (int(run["shape"].get(name, 0)) for name in ("channels", "classes"))
+    if run["method"] == "classification":
         classifier = EfficientNet(channels, classes, pretrained=recipe.get("pretrained"), load=False)
-        return _of_efficientnet(_filled(classifier, own, folder), channels=channels)
-    if identity.method != "segmentation":
-        raise CheckpointError(
-            "C004",
-            "not a downstream run",
-            where=str(folder),
-            got=identity.method,
-            expected="the run of a segmentation or classification task",
-        )
-    network, layers = _segmenter(identity, channels, classes)
-    return FeatureNetwork(_filled(network, own, folder), layers=layers, in_channels=channels, size_multiple=16)
+        return _of_efficientnet(classifier, channels=channels)
+    network, layers = _segmenter(recipe, channels, classes)
+    return FeatureNetwork(network, layers=layers, in_channels=channels, size_multiple=16)
 
 
-def _segmenter(identity: Identity, channels: int, classes: int) -> tuple[nn.Module, tuple[str, ...]]:
-    recipe: Any = identity.recipe
+def _segmenter(recipe: Mapping[str, Any], channels: int, classes: int) -> tuple[nn.Module, tuple[str, ...]]:
     if recipe.get("network") == "deeplabv3plus":
         width, multiplier = recipe.get("width") or 256, recipe.get("width_multiplier", 1.0)
         return DeepLabV3Plus(channels, classes, width=width, width_multiplier=multiplier), ("low", "pyramid")
@@ -150,7 +184,7 @@ def _of_efficientnet(network: EfficientNet, *, channels: int) -> FeatureNetwork:
     return FeatureNetwork(network, layers=layers, in_channels=channels, size_multiple=32)
 
 
-def _by_paper(tensors: Mapping[str, Tensor], vgg: nn.Sequential) -> dict[str, Tensor]:
+def _by_paper(tensors: Mapping[str, Tensor], vgg: nn.Module) -> dict[str, Tensor]:
     """Tensors by the paper's names of layers; files number all layers: ``features.0.weight``."""
     names = [name for name, _ in vgg.named_children()]
     found = {}

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from medgan import discover
 from medgan.errors import CheckpointError, GeometryError, SettingsError
 from medgan.networks.vessel_wnet import VesselWNet
-from medgan.networks.vgg import vgg19_layers
+from medgan.networks.vgg import vgg16_layers, vgg19_layers
 from medgan.settings.features import FeatureSettings
 from medgan.settings.loop import LoopSettings
 from medgan.training.features import LossNetwork, features_digest, loss_features
@@ -67,6 +67,7 @@ def test_vgg_takes_a_file_with_either_kind_of_names(tmp_path: Path, numbered: bo
     torch.manual_seed(0)
     vgg = vgg19_layers()
     assert sum(p.numel() for p in vgg.parameters()) == 20_024_384
+    assert sum(p.numel() for p in vgg16_layers().parameters()) == 14_714_688
     names = {name: number for number, (name, _) in enumerate(vgg.named_children())}
     state = {
         (f"features.{names[key.split('.')[0]]}.{key.split('.')[1]}" if numbered else key): value
