@@ -1,0 +1,198 @@
+"""The five tasks of benchmarks/methods.py, on the real images that MEDGAN_DATA names."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from methods_data import Pixels, Region, Task, derived, samples_of
+from torch.nn.functional import interpolate
+
+from medgan.manifests.manifest import Manifest, read_manifest
+from medgan.manifests.split import make_folds
+from medgan.samples.prepared import PreparedCase
+from medgan.samples.square import Square
+from medgan.samples.store import PreparedStore
+from medgan.settings.preparation import Preparation
+
+MANIFESTS = Path(__file__).parent.parent / "data_manifests"
+SEED = 5
+TEST_IMAGES = 60
+FACTOR = 4
+SIZE_PX = 64
+
+Sides = tuple[list[PreparedCase], list[PreparedCase]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where a task's cases come from.
+
+    Args:
+        manifest: Name of the table in data_manifests.
+        domains: Domains a and b.
+        preparation: How the images are prepared.
+        folds: The first of so many folds is tested on.
+    """
+
+    manifest: str
+    domains: tuple[str, str]
+    preparation: Preparation
+    folds: int
+
+    def cases(self, data: Path, work: Path) -> tuple[Sides, Sides]:
+        """Prepared cases of a and b: those of the training subjects, and those of the test subjects."""
+        table = read_manifest(MANIFESTS / f"{self.manifest}.csv", root=data)
+        kept = replace(table, cases=tuple(case for case in table if case.domain in self.domains))
+        folds = make_folds(kept, folds=self.folds, seed=SEED, stratify=None)
+        store = PreparedStore(work / "prepared", self.preparation)
+        opened = {case.case.case_id: case for case in store.add_all(kept, kept, workers=1)}
+
+        def of(part: Manifest) -> Sides:
+            a, b = ([opened[c.case_id] for c in part if c.domain == domain] for domain in self.domains)
+            return a, b
+
+        return of(kept.of_subjects(folds.train(0))), of(kept.of_subjects(folds.test(0)))
+
+
+PHOTOGRAPHS = Preparation(preset="photograph", size_px=88)
+"""The longer side: the shorter one of a 4:3 picture is then just above the crop, so that no bar tells the domain."""
+SLICES_3_MM = Preparation(preset="mr", percentiles=(0.0, 99.5), spacing_mm=(3.0, 3.0, 3.0))
+SLICES_2_MM = Preparation(preset="mr", percentiles=(0.0, 99.5))
+SKIN = Source(manifest="clinical_lesions", domains=("dermoscopy", "clinical"), preparation=PHOTOGRAPHS, folds=5)
+RETINA = Source(
+    manifest="fundus_quality",
+    domains=("poor", "good"),
+    preparation=Preparation(preset="fundus", size_px=SIZE_PX),
+    folds=5,
+)
+BRAIN = Source(manifest="t1_to_flair", domains=("t1", "flair"), preparation=SLICES_3_MM, folds=3)
+BRAIN_FINE = replace(BRAIN, preparation=SLICES_2_MM)
+
+
+def load(name: str, *, data: Path, work: Path) -> Task:
+    """Prepare a task's cases, or find them prepared.
+
+    Args:
+        name: One of :data:`TASKS`.
+        data: Folder that the manifests' paths are relative to.
+        work: Folder of what is made.
+    """
+    return TASKS[name](data, work)
+
+
+def _unpaired(source: Source, data: Path, work: Path, *, name: str, settings: Mapping[str, Any]) -> Task:
+    train, test = source.cases(data, work)
+    return _task(name, train, test, settings=settings, paired=False)
+
+
+def _t1_to_flair(data: Path, work: Path) -> Task:
+    train, test = BRAIN.cases(data, work)
+    settings = {"title": "T1 to FLAIR, slices of 3 mm", "steps": 300, "batch_size": 2, "flips": ()}
+    settings["measures"] = ("ssim", "psnr", "mae", "perceptual", "sharpness", "kernel_distance")
+    return _task("t1_to_flair", train, test, settings=settings, paired=True)
+
+
+def _mask_to_dermoscopy(data: Path, work: Path) -> Task:
+    train, test = SKIN.cases(data, work)
+    store = work / "prepared"
+
+    def sides(cases: Sequence[PreparedCase]) -> Sides:
+        masks = [derived(case, store, what="mask", make=_mask_image) for case in cases]
+        return masks, [_with_pair(case) for case in cases]
+
+    settings = {"title": "lesion mask to dermoscopy", "steps": 600, "batch_size": 4}
+    settings |= {"flips": ("horizontal", "vertical"), "label_value": 255}
+    settings["measures"] = ("dice", "perceptual", "sharpness", "kernel_distance", "sliced_wasserstein")
+    return _task("mask_to_dermoscopy", sides(train[0]), sides(test[0]), settings=settings, paired=True)
+
+
+def _super_resolution(data: Path, work: Path) -> Task:
+    train, test = BRAIN_FINE.cases(data, work)
+    store = work / "prepared"
+
+    def sides(cases: Sequence[PreparedCase]) -> Sides:
+        fine = [derived(case, store, what="fine", make=_middle_square) for case in cases]
+        # The coarse copy is a partner of the fine square, and both are partners of the case.
+        coarse = [derived(case, store, what=f"coarse-x{FACTOR}", make=_coarse) for case in cases]
+        return coarse, fine
+
+    settings = {"title": f"{FACTOR}x super-resolution of T1 slices of 2 mm", "steps": 600, "batch_size": 4}
+    settings |= {"flips": ("horizontal",)}
+    settings["measures"] = ("psnr", "ssim", "mae", "perceptual", "sharpness", "kernel_distance")
+    return _task("super_resolution", sides(train[0]), sides(test[0]), settings=settings, paired=True)
+
+
+def _task(name: str, train: Sides, test: Sides, *, settings: Mapping[str, Any], paired: bool) -> Task:
+    cut = partial(samples_of, size_px=SIZE_PX, count=TEST_IMAGES, seed=SEED, least_field=0.2)
+    return Task(
+        name=name,
+        train=train,
+        test=cut(test[0], partners=test[1] if paired else ()),
+        real=cut(test[1]),
+        known=cut(train[1]),
+        size_px=SIZE_PX,
+        paired=paired,
+        **settings,
+    )
+
+
+def _with_pair(case: PreparedCase) -> PreparedCase:
+    return replace(case, case=replace(case.case, pair_id=case.case.case_id))
+
+
+def _mask_image(case: PreparedCase) -> tuple[Pixels, Region, Any]:
+    """The mask as an RGB picture: the lesion 1, all else -1."""
+    assert case.label is not None  # noqa: S101
+    picture = np.where(case.label > 0, 1, -1).astype(np.float32)
+    return np.repeat(picture[None], 3, axis=0), np.array(case.field), np.array(case.label)
+
+
+def _middle_square(case: PreparedCase) -> tuple[Pixels, Region, Any]:
+    height, width = case.shape[-2:]
+    square = Square(top=(height - SIZE_PX) // 2, left=(width - SIZE_PX) // 2, size_px=SIZE_PX)
+    return square.cut(case.pixels, fill=-1), square.cut(case.field, fill=0), None
+
+
+def _coarse(case: PreparedCase) -> tuple[Pixels, Region, Any]:
+    """The middle square reduced by a bicubic kernel as wide as the factor, and back on its grid by interpolation."""
+    pixels, field, _ = _middle_square(case)
+    fine = torch.from_numpy(pixels)[0][:, None]  # slices take the place of a batch
+    sides = (SIZE_PX // FACTOR, SIZE_PX)
+    for side in sides:
+        fine = interpolate(fine, size=(side, side), mode="bicubic", antialias=True).clamp(-1, 1)
+    return fine[:, 0][None].numpy(), field, None
+
+
+TASKS: Mapping[str, Callable[[Path, Path], Task]] = {
+    "dermoscopy_to_clinical": partial(
+        _unpaired,
+        SKIN,
+        name="dermoscopy_to_clinical",
+        settings={
+            "title": "dermoscopy to clinical photographs",
+            "steps": 300,
+            "batch_size": 2,
+            "flips": ("horizontal", "vertical"),
+            "label_value": 255,
+            "measures": ("dice", "kernel_distance", "sliced_wasserstein", "kept"),
+        },
+    ),
+    "poor_to_good_fundus": partial(
+        _unpaired,
+        RETINA,
+        name="poor_to_good_fundus",
+        settings={
+            "title": "poor to good fundus photographs",
+            "steps": 300,
+            "batch_size": 2,
+            "measures": ("quality", "kernel_distance", "sliced_wasserstein", "kept"),
+        },
+    ),
+    "t1_to_flair": _t1_to_flair,
+    "mask_to_dermoscopy": _mask_to_dermoscopy,
+    "super_resolution": _super_resolution,
+}

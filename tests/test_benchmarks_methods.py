@@ -1,0 +1,219 @@
+"""The table of methods: what it trains, keeps and writes, on tiny tensors; no number of it is asserted."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medgan.downstream.classification import ClassifierRecipe
+from medgan.downstream.segmentation import SegmenterRecipe
+from medgan.imaging.intensity import Window
+from medgan.manifests.manifest import Case
+from medgan.samples.prepared import open_prepared, save_prepared
+from medgan.transforms.trace import Prepared, Trace
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+
+import methods
+import methods_data
+import methods_facts
+import methods_judges
+import methods_measures
+import methods_page
+import methods_runs
+import methods_table
+import methods_tasks
+
+PX = 32
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    for name in ("generator_width", "discriminator_width", "width"):
+        monkeypatch.setitem(methods_table.NARROW, name, 8)
+
+
+@pytest.fixture
+def make_case(tmp_path):
+    rng = np.random.default_rng(0)
+
+    def make(name, subject, *, domain, pair=None, side=36):
+        pixels = rng.uniform(-1, 1, size=(3, side, side)).astype(np.float32)
+        label = np.zeros((side, side), np.uint8)
+        label[8:20, 8:24] = 255
+        trace = Trace(
+            preset="photograph",
+            source_shape=pixels.shape,
+            prepared_shape=pixels.shape,
+            window=Window(low=0, high=255, unit="level"),
+        )
+        folder = tmp_path / "store" / domain / name
+        save_prepared(Prepared(pixels, label, np.ones((side, side), bool), trace), folder, source="0" * 64)
+        row = Case(
+            case_id=f"{domain}-{name}", subject_id=subject, domain=domain, image="x.png", pair_id=pair, quality=1
+        )
+        return open_prepared(row, f"{domain}{name}", folder)
+
+    return make
+
+
+@pytest.fixture
+def make_task(make_case):
+    sides = {
+        part: tuple(
+            [make_case(f"{part}{n}", f"{part}{n // 2}", domain=d, pair=f"{part}{n}") for n in range(6)] for d in "ab"
+        )
+        for part in ("train", "test")
+    }
+
+    def make(**changed):
+        paired = changed.get("paired", True)
+        cut = {"size_px": PX, "count": 5, "seed": 0}
+        settings = {
+            "name": "t1_to_flair",
+            "title": "a to b",
+            "size_px": PX,
+            "steps": 1,
+            "batch_size": 2,
+            "label_value": 255,
+            "measures": tuple(name for name in methods_measures.MEASURES if name != "quality"),
+            "paired": True,
+        }
+        return methods_data.Task(
+            train=sides["train"],
+            test=methods_data.samples_of(sides["test"][0], partners=sides["test"][1] if paired else (), **cut),
+            real=methods_data.samples_of(sides["test"][1], **cut),
+            known=methods_data.samples_of(sides["train"][1], **cut),
+            **{**settings, **changed},
+        )
+
+    return make
+
+
+def judges_of(task, folder):
+    return methods_judges.Judges(
+        task,
+        folder,
+        features="random",
+        segmenter=SegmenterRecipe(total_steps=1, batch_size=2, width=8),
+        classifier=ClassifierRecipe(total_steps=1, batch_size=2),
+    )
+
+
+def test_methods_are_trained_measured_and_kept(make_task, tmp_path, monkeypatch):
+    task, labels = make_task(), ("identity", "histogram_matching", "cyclegan", "pix2pix", "no-such", "cyclegan:no-such")
+    monkeypatch.setattr(methods, "RUNS", {task.name: labels})
+    work, results = tmp_path / "work", tmp_path / "results"
+    told = list(methods.run(task, labels, judges_of(task, work / "judges"), work=work))
+    assert len(told) == 6
+    assert [line for line in told if "no such" in line] == told[-2:]
+    monkeypatch.setattr(methods_runs, "train", None)  # what is there is not trained again
+    monkeypatch.setattr(methods_judges, "train", None)
+    assert list(methods.run(task, labels, judges_of(task, work / "judges"), work=work)) == told
+    methods.write(task, judges_of(task, work / "judges"), work=work, results=results)
+    found = json.loads((results / f"{task.name}.json").read_text())
+    assert [row["label"] for row in found["rows"]] == list(labels[:4])
+    rows = {row["label"]: row for row in found["rows"]}
+    assert rows["identity"]["measures"]["kept"]["value"] == pytest.approx(1, abs=1e-3)
+    assert rows["cyclegan"]["steps"] == 1
+    assert rows["cyclegan"]["step_cpu_s"] > 0
+    assert rows["pix2pix"]["needs_pairs"]
+    for row in rows.values():
+        assert set(row["measures"]) == set(task.measures)
+        assert len(row["measures"]["mae"]["by_subject"]) == row["measures"]["mae"]["n_subjects"] == 3
+    sheet = np.asarray(Image.open(results / f"{task.name}.png"))
+    assert sheet.shape[1] > 6 * 128
+
+
+def test_other_settings_are_trained_anew(make_task, tmp_path, monkeypatch):
+    first = methods_runs.outcome("histogram_matching", make_task(), tmp_path)
+    calls = []
+    monkeypatch.setattr(methods_runs, "train", lambda *args, **kwargs: calls.append(1) or methods.outcome)
+    again = methods_runs.outcome("histogram_matching", make_task(), tmp_path)
+    np.testing.assert_allclose(again.outputs, first.outputs, atol=1e-3)
+    assert not calls
+    with pytest.raises(AttributeError):  # the stand-in gives no summary
+        methods_runs.outcome("histogram_matching", make_task(batch_size=3), tmp_path)
+    assert calls
+
+
+def test_training_that_fails_is_a_row_of_its_own(make_task, tmp_path):
+    task = make_task()
+    made = methods_runs.outcome("pix2pix", replace(task, train=(task.train[0], task.train[1][:2])), tmp_path)
+    assert "M010" in made.facts["failed"]
+    assert not len(made.outputs)
+
+
+def test_a_preset_keeps_its_own_settings(make_task, monkeypatch):
+    from medgan.methods.pix2pix import Pix2PixRecipe
+    from medgan.settings.recipe import Preset
+
+    monkeypatch.setattr(Pix2PixRecipe, "presets", {"pixel": Preset("one pixel", {"patch": 1})})
+    assert methods_runs.recipe_of("pix2pix:pixel", make_task()).patch == 1
+    assert methods_runs.recipe_of("pix2pix", make_task()).patch == 16
+    assert methods_runs.recipe_of("identity", make_task()).total_steps == 0
+
+
+def test_test_images_go_round_the_subjects(make_case):
+    cases = [make_case(f"{n}", "many" if n < 5 else f"s{n}", domain="c") for n in range(8)]
+    names = [sample.subject for sample in methods_data.samples_of(cases, size_px=PX, count=5, seed=0)]
+    assert sorted(names[:4]) == ["many", "s5", "s6", "s7"]
+    assert names[4] == "many"
+
+
+def test_masks_become_pictures_and_slices_lose_their_detail(make_case, tmp_path):
+    case = make_case("one", "s", domain="c")
+    mask = methods_data.derived(case, tmp_path, what="mask", make=methods_tasks._mask_image)
+    assert mask.case.pair_id == case.case.case_id
+    assert set(np.unique(mask.pixels)) == {-1, 1}
+    assert mask.shape == case.shape
+
+
+def test_the_page_says_what_was_measured_and_what_was_not(make_task, tmp_path, monkeypatch):
+    task = make_task()
+    work, results = tmp_path / "work", tmp_path / "results"
+    for module in (methods, methods_page):
+        monkeypatch.setattr(module, "RUNS", {task.name: ("identity", "cyclegan"), "super_resolution": ("identity",)})
+    list(methods.run(task, ("identity",), judges_of(task, work / "judges"), work=work))
+    methods.write(task, judges_of(task, work / "judges"), work=work, results=results)
+    blank = "".join(
+        f"<!-- {n}: begin -->\nold\n<!-- {n}: end -->\nkept\n" for n in ("facts", task.name, "super_resolution")
+    )
+    text = methods_page.with_tables(blank, methods_page.read(results))
+    assert "old" not in text
+    assert text.count("kept\n") == 3
+    assert "| `cyclegan` | not measured yet |" in text
+    assert "<!-- super_resolution: begin -->\nnot measured yet\n" in text
+    assert f"results/methods/{task.name}.png" in text
+    with pytest.raises(ValueError, match="has no part"):
+        methods_page.with_tables("nothing", methods_page.read(results))
+
+
+def test_a_finding_is_seen_where_its_interval_says_so():
+    def results(own, other):
+        rows = [
+            {"label": label, "measures": {"ssim": {"by_subject": dict(zip("abc", values, strict=True))}}}
+            for label, values in (("arm", own), ("baseline", other))
+        ]
+        return {"task": {"rows": rows}}
+
+    look = methods_facts.differs("task", "ssim", "arm", "baseline", sign=-1)
+    assert look({}) is None
+    assert look(results([0.1, 0.2, 0.3], [0.5, 0.6, 0.71]))[0]
+    assert not look(results([0.5, 0.6, 0.71], [0.1, 0.2, 0.3]))[0]
+    assert not look(results([0.1, 0.6, 0.3], [0.5, 0.2, 0.31]))[0]
+    table = methods_facts.facts_table({})
+    assert table.count("not measured yet") == len(methods_facts.FACTS)
+
+
+def test_the_committed_page_is_that_of_the_committed_results():
+    text = methods_page.PAGE.read_text(encoding="utf-8")
+    assert methods_page.with_tables(text, methods_page.read(methods.RESULTS)) == text, "run benchmarks/methods.py page"
+
+
+def test_every_task_has_a_list_of_methods():
+    assert set(methods_table.RUNS) == set(methods_tasks.TASKS)
