@@ -65,7 +65,7 @@ MEASURES: Mapping[str, Measure] = {
         convention="sum over the layers of the mean squared difference of the features of each image and the true one, "
         "network: {features}; LPIPS-like, but not LPIPS",
         better="low",
-        digits=2,
+        digits=1,
     ),
     "sharpness": Measure(
         title="sharpness (true = 1)",
@@ -97,6 +97,7 @@ MEASURES: Mapping[str, Measure] = {
         convention="unbiased squared MMD with KID's kernel, of features averaged over pixels, to real images of the "
         "target domain of test subjects; network: {features}",
         better="low",
+        digits=1,
         of_set=True,
     ),
     "sliced_wasserstein": Measure(

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from methods_data import Sample, Task
-from methods_table import NARROW
+from methods_table import NARROW, RATE, VARIANTS
 
 from medgan import discover
 from medgan.errors import MedganError
@@ -22,6 +22,7 @@ from medgan.samples.unpaired import UnpairedSamples
 from medgan.settings.loop import LoopSettings
 from medgan.settings.recipe import Recipe
 from medgan.training.loop import train
+from medgan.training.styles import StyledTranslator
 from medgan.training.translator import SampleShape, Translator
 
 SEED = 0
@@ -50,19 +51,22 @@ def is_there(label: str) -> bool:
     name, _, preset = label.partition(":")
     if name not in discover.names("medgan.methods"):
         return False
-    return not preset or preset in discover.load("medgan.methods", name).method.recipe_type.presets
+    return not preset or label in VARIANTS or preset in discover.load("medgan.methods", name).method.recipe_type.presets
 
 
 def recipe_of(label: str, task: Task) -> Recipe:
     """Published settings, but for narrow networks and the steps, batch and size that all methods of a task share."""
     name, _, preset = label.partition(":")
     recipe_type: type[Recipe] = discover.load("medgan.methods", name).method.recipe_type
-    own = recipe_type.presets[preset].settings if preset else {}
-    given = {key: value for key, value in NARROW.items() if key in recipe_type.model_fields and key not in own}
-    given |= {"preset": preset or None, "crop_px": task.size_px, "batch_size": task.batch_size, "flips": task.flips}
-    if recipe_type().total_steps:
-        given["total_steps"] = task.steps
-    return recipe_type.model_validate(given)
+    own = VARIANTS.get(label) or (recipe_type.presets[preset].settings if preset else {})
+    start: dict[str, Any] = dict(VARIANTS[label]) if label in VARIANTS else {"preset": preset or None}
+    published = recipe_type.model_validate(start)
+    narrow = {key: value for key, value in NARROW.items() if key in recipe_type.model_fields and key not in own}
+    shared: dict[str, Any] = {"crop_px": task.size_px, "batch_size": task.batch_size, "flips": task.flips}
+    shared["learning_rate"] = RATE * published.learning_rate
+    if published.total_steps:
+        shared["total_steps"] = task.steps
+    return recipe_type.model_validate({**start, **narrow, **shared})
 
 
 def outcome(label: str, task: Task, folder: Path) -> Outcome:
@@ -100,7 +104,7 @@ def _made(label: str, recipe: Recipe, task: Task, run: Path) -> Outcome:
     torch.manual_seed(seed_for(SEED, "init"))
     method: type[Translator] = discover.load("medgan.methods", name).method
     learner = method(recipe, shape=SampleShape(task.channels, recipe.neighbours, task.size_px))
-    summary = recipe.presets[preset].summary if preset else method.summary
+    summary = recipe.presets[preset].summary if preset in recipe.presets else method.summary
     facts: dict[str, Any] = {"summary": summary, "paper": method.paper, "needs_pairs": method.needs_pairs}
     facts["parameters"] = sum(parameter.numel() for parameter in learner.parameters())
     empty = np.zeros((0, task.channels, task.size_px, task.size_px), np.float32)
@@ -153,8 +157,7 @@ def translated(learner: Translator, samples: Sequence[Sample]) -> Pixels:
 def _styles(learner: Translator, samples: Sequence[Sample]) -> Pixels:
     """Several outputs for the first images, of a method that offers them; no rows otherwise."""
     images = torch.from_numpy(np.stack([sample.image for sample in samples[:BATCH]]))
-    sample_styles = getattr(learner, "translate_styles", None)
-    if sample_styles is None:
+    if not isinstance(learner, StyledTranslator):
         return np.zeros((0, *images.shape), np.float32)
-    torch.manual_seed(SEED)
-    return np.stack([sample_styles(images, to="b").float().numpy() for _ in range(STYLES)])
+    drawn = learner.random_styles(STYLES, seed=SEED)
+    return np.stack([learner.translate_styled(images, to="b", style=one[None]).float().numpy() for one in drawn])

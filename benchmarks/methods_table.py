@@ -5,14 +5,16 @@ A name is that of a method, or of a method and one of its presets: ``pix2pix:l1`
 
 from collections.abc import Mapping
 
-UNPAIRED = ("identity", "histogram_matching", "cyclegan")
+UNPAIRED = ("identity", "histogram_matching", "cyclegan", "unit", "munit", "cut", "cut:fastcut")
+PAIRED = ("pix2pix", "pix2pix:l1", "pix2pix:gan", "pix2pix:cgan", "pix2pix:l1-gan", "pix2pix:encoder-decoder")
+TRIVIAL = ("identity", "histogram_matching")
 
 RUNS: Mapping[str, tuple[str, ...]] = {
     "dermoscopy_to_clinical": UNPAIRED,
     "poor_to_good_fundus": UNPAIRED,
-    "t1_to_flair": (*UNPAIRED, "pix2pix"),
-    "mask_to_dermoscopy": ("identity", "histogram_matching", "pix2pix"),
-    "super_resolution": ("identity", "histogram_matching", "pix2pix"),
+    "t1_to_flair": (*UNPAIRED, "cyclegan:gan", *PAIRED),
+    "mask_to_dermoscopy": (*TRIVIAL, *PAIRED),
+    "super_resolution": (*TRIVIAL, "pix2pix", "pix2pix:l1", "srgan", "srgan:srresnet-mse"),
 }
 
 SHOWN_AS: Mapping[tuple[str, str], str] = {("super_resolution", "identity"): "bicubic (identity)"}
@@ -23,5 +25,12 @@ NARROW: Mapping[str, object] = {
     "discriminator_width": 16,
     "width": 16,
     "patch": 16,
+    "scales": 2,
 }
 """Settings that make networks narrow enough for two cores, where a recipe has them and a preset does not set them."""
+
+VARIANTS: Mapping[str, Mapping[str, object]] = {"cyclegan:gan": {"weight_cycle": 0.0}}
+"""Settings of what has no preset of its own: without a cycle loss there is no identity loss either."""
+
+RATE = 5.0
+"""Every method's published learning rate is multiplied by this: the trainings are hundreds of times shorter."""
