@@ -28,6 +28,8 @@ from methods_tasks import TASKS, load
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs" / "results" / "methods"
+SAME = 1e-3
+"""Outputs that differ by less, of [-1, 1], are one and the same image."""
 VERSION = 1
 """Raise it when the measures change: what was trained is kept, and measured again."""
 
@@ -101,6 +103,7 @@ def _row(label: str, made: Outcome, task: Task, judges: Judges, kept: Path) -> d
         **facts,
         "measures": found["measures"],
         "diversity": found["diversity"],
+        "ignores_source": bool(len(made.outputs) > 1 and np.ptp(made.outputs, axis=0).max() < SAME),
     }
 
 

@@ -31,7 +31,11 @@ def sheet(task: Task, columns: Sequence[tuple[str, Pixels]], path: Path) -> None
     width = COLUMNS - (2 if task.paired else 1)
     for start in range(0, len(columns), width):
         part = columns[start : start + width]
-        heads = ["source", *(label for label, _ in part), *(["target"] if task.paired else [])]
+        heads = [
+            "source",
+            *(label.replace("encoder-decoder", "enc-dec") for label, _ in part),
+            *(["target"] if task.paired else []),
+        ]
         rows = []
         for row, sample in enumerate(task.test[:ROWS]):
             target = [] if sample.target is None else [sample.target]

@@ -29,8 +29,15 @@ NARROW: Mapping[str, object] = {
 }
 """Settings that make networks narrow enough for two cores, where a recipe has them and a preset does not set them."""
 
-VARIANTS: Mapping[str, Mapping[str, object]] = {"cyclegan:gan": {"weight_cycle": 0.0}}
-"""Settings of what has no preset of its own: without a cycle loss there is no identity loss either."""
+VARIANTS: Mapping[str, Mapping[str, object]] = {
+    "cyclegan:gan": {"weight_cycle": 0.0},  # and with it the identity loss, whose weight is a multiple
+    "pix2pix:l1": {"weight_adversarial": 0.0},
+    "pix2pix:gan": {"weight_l1": 0.0, "conditional": False},
+    "pix2pix:cgan": {"weight_l1": 0.0},
+    "pix2pix:l1-gan": {"conditional": False},
+    "pix2pix:encoder-decoder": {"generator": "encoder-decoder"},
+}
+"""Settings of what needs no preset of its own."""
 
 RATE = 5.0
 """Every method's published learning rate is multiplied by this: the trainings are hundreds of times shorter."""
