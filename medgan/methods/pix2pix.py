@@ -1,6 +1,6 @@
 """pix2pix: a U-Net held to its target pixel by pixel and by a discriminator that sees both; needs pairs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -11,11 +11,12 @@ from medgan.losses.adversarial import Adversarial
 from medgan.losses.reconstruction import l1
 from medgan.networks.blocks import Norm, Upsampling, evaluating
 from medgan.networks.initialisation import initialise
-from medgan.networks.patch_discriminator import Patch, PatchDiscriminator, check_patch_fits
+from medgan.networks.patch_discriminator import Patch, PatchDiscriminator, check_patch_fits, covering_patch
 from medgan.networks.resnet_generator import ResNetGenerator, default_blocks
 from medgan.networks.unet_generator import UNetGenerator, default_depth
 from medgan.settings.discriminator import DiscriminatorRecipe
 from medgan.settings.extra_losses import WithPairedExtraLosses
+from medgan.settings.recipe import Preset
 from medgan.training.adversary import Adversary
 from medgan.training.extra_losses import ExtraTerms
 from medgan.training.learner import Batch, Turn
@@ -27,9 +28,27 @@ class Pix2PixRecipe(WithPairedExtraLosses, DiscriminatorRecipe):
 
     ``upsampling="transposed"`` is as published; the default resizes and convolves, since a checkerboard in a medical
     image reads as texture. Instance normalisation is the paper's batch normalisation at batch size 1. The paper's
-    ablations: ``weight_adversarial=0`` (L1), ``weight_l1=0`` (cGAN), ``conditional=False`` (GAN, L1+GAN), ``patch``,
-    ``generator="encoder-decoder"``.
+    ablations are presets: its losses (table 1), its encoder-decoder (figure 5), its patches (table 3).
+
+    ``patch="image"`` is the paper's ImageGAN, whose logits see the whole training image: 286 px for the paper's 256.
+    On smaller images so deep a discriminator has nothing left to convolve, and most of what it saw would be padding;
+    there it is the shallowest of the same family (16, 34, 70, 142, 286) that covers the training image. What is larger
+    than 286 px is judged by 286, and is then not seen whole.
     """
+
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "l1": Preset("No discriminator: what L1 alone gives, which is blurred", {"weight_adversarial": 0.0}),
+        "gan": Preset(
+            "An unconditional discriminator alone: looks real, follows nothing", {"weight_l1": 0.0, "conditional": False}
+        ),
+        "cgan": Preset("A conditional discriminator alone", {"weight_l1": 0.0}),
+        "l1-gan": Preset("L1 and a discriminator that does not see the input", {"conditional": False}),
+        "l1-cgan": Preset("The whole method, as by default", {"weight_l1": 100.0, "conditional": True}),
+        "encoder-decoder": Preset("The U-Net without its skip connections", {"generator": "encoder-decoder"}),
+        "pixel": Preset("PixelGAN: every pixel is judged alone, which is its colour", {"patch": 1}),
+        "patch-16": Preset("PatchGAN of 16 px: sharp, with tiles", {"patch": 16}),
+        "image": Preset("ImageGAN: each logit sees the whole image", {"patch": "image"}),
+    }
 
     weight_l1: float = Field(default=100.0, ge=0, description="0 leaves the difference to the target out")
     weight_adversarial: float = Field(default=1.0, ge=0, description="0 trains no discriminator")
@@ -41,7 +60,9 @@ class Pix2PixRecipe(WithPairedExtraLosses, DiscriminatorRecipe):
     dropout: float = Field(default=0.5, ge=0, lt=1, description="Inside the generator, in training only")
     upsampling: Upsampling = "resize"
     discriminator_width: int = Field(default=64, ge=1, description="Channels of the discriminator's first layer")
-    patch: Patch = Field(default=70, description="Side in pixels of what one logit sees")
+    patch: Patch | Literal["image"] = Field(
+        default=70, description="Side in pixels of what one logit sees; image: of a training image, at most 286"
+    )
     norm: Norm = "instance"
 
     @classmethod
@@ -77,14 +98,15 @@ class Pix2Pix(Translator):
     def __init__(self, recipe: Pix2PixRecipe, *, shape: SampleShape) -> None:
         super().__init__(recipe, shape=shape)
         self.recipe: Pix2PixRecipe = recipe
-        check_patch_fits(recipe.patch, size_px=shape.size_px)
+        patch = covering_patch(shape.size_px) if recipe.patch == "image" else recipe.patch
+        check_patch_fits(patch, size_px=shape.size_px)
         self.adversary = Adversary(recipe, kind=recipe.adversarial, channels=shape.channels)
         self.extra = ExtraTerms(recipe.extra, channels=shape.channels)
         stack = shape.channels * shape.neighbours
         judged = shape.channels + (stack if recipe.conditional else 0)
         self.g_ab = initialise(self._generator(stack, shape.channels))
         self.d_b = self.adversary.prepared(
-            PatchDiscriminator(judged, patch=recipe.patch, width=recipe.discriminator_width, norm=recipe.norm)
+            PatchDiscriminator(judged, patch=patch, width=recipe.discriminator_width, norm=recipe.norm)
         )
 
     @property

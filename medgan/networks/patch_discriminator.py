@@ -7,16 +7,16 @@ from torch import Tensor, nn
 from medgan.errors import SettingsError
 from medgan.networks.blocks import Norm, norm_layer
 
-Patch = Literal[1, 16, 70, 286]
+Patch = Literal[1, 16, 34, 70, 142, 286]
 
-_HALVINGS: dict[int, int] = {16: 1, 70: 3, 286: 5}
+_HALVINGS: dict[int, int] = {16: 1, 34: 2, 70: 3, 142: 4, 286: 5}
 
 
 class PatchDiscriminator(nn.Module):
     """C64-C128-C256-C512 and one logit per patch, for a patch of 70 and a width of 64.
 
     No normalisation in the first layer, channels capped at eight times the width, no sigmoid at the end. A patch of 1
-    is the paper's PixelGAN, of 286 its ImageGAN. For a patch of 70 and 3 channels there are 2,763,841 parameters of the
+    is the paper's PixelGAN, of 286 its ImageGAN; 34 and 142 are the same rule with one layer more and one less. For a patch of 70 and 3 channels there are 2,763,841 parameters of the
     published code's 2,764,737: it has biases in front of the instance norm.
 
     Args:
@@ -83,6 +83,17 @@ def smallest_input_px(patch: Patch) -> int:
         24
     """
     return 2 if patch == 1 else 3 * 2 ** _HALVINGS[patch]
+
+
+def covering_patch(size_px: int) -> Patch:
+    """The smallest patch above a pixel that is as large as a training image, or 286 for all that are larger.
+
+    Example:
+        >>> [covering_patch(size) for size in (16, 64, 70, 96, 256, 512)]
+        [16, 70, 70, 142, 286, 286]
+    """
+    patches: tuple[Patch, ...] = (16, 34, 70, 142, 286)
+    return next((patch for patch in patches if patch >= size_px), 286)
 
 
 def check_patch_fits(patch: Patch, *, size_px: int) -> None:

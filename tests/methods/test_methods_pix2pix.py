@@ -8,6 +8,7 @@ from medgan.errors import SettingsError
 from medgan.losses.adversarial import discriminator_loss, generator_loss
 from medgan.losses.reconstruction import l1
 from medgan.methods.pix2pix import Pix2Pix, Pix2PixRecipe
+from medgan.networks.patch_discriminator import receptive_field_px
 from medgan.training.translator import SampleShape
 
 STACK = SampleShape(1, 3, 32)
@@ -94,3 +95,32 @@ def test_a_patients_image_does_not_depend_on_the_batch_it_is_in() -> None:
 def test_the_way_back_is_refused() -> None:
     with pytest.raises(SettingsError, match="S211"):
         made().translate(batch()["a"], to="a")
+
+
+PRESETS = {
+    "l1": (100, 0, True, "unet", 70),
+    "gan": (0, 1, False, "unet", 70),
+    "cgan": (0, 1, True, "unet", 70),
+    "l1-gan": (100, 1, False, "unet", 70),
+    "l1-cgan": (100, 1, True, "unet", 70),
+    "encoder-decoder": (100, 1, True, "encoder-decoder", 70),
+    "pixel": (100, 1, True, "unet", 1),
+    "patch-16": (100, 1, True, "unet", 16),
+    "image": (100, 1, True, "unet", "image"),
+}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_differs_from_the_method_in_what_the_paper_takes_away(preset: str) -> None:
+    recipe = Pix2PixRecipe(preset=preset)
+    losses = (recipe.weight_l1, recipe.weight_adversarial, recipe.conditional)
+    assert (*losses, recipe.generator, recipe.patch) == PRESETS[preset]
+    assert set(Pix2PixRecipe.presets) == set(PRESETS)
+
+
+@pytest.mark.parametrize(("size_px", "sees"), [(32, 34), (64, 70), (96, 142), (256, 286), (320, 286)])
+def test_the_image_preset_sees_a_whole_training_image(size_px: int, sees: int) -> None:
+    recipe = Pix2PixRecipe(preset="image", generator_width=2, discriminator_width=2)
+    learner = Pix2Pix(recipe, shape=SampleShape(1, 1, size_px))
+    assert receptive_field_px(learner.d_b) == sees
+    assert learner.d_b(torch.zeros(1, 2, size_px, size_px)).shape[1] == 1
