@@ -39,7 +39,8 @@ class Pix2PixRecipe(WithPairedExtraLosses, DiscriminatorRecipe):
     presets: ClassVar[Mapping[str, Preset]] = {
         "l1": Preset("No discriminator: what L1 alone gives, which is blurred", {"weight_adversarial": 0.0}),
         "gan": Preset(
-            "An unconditional discriminator alone: looks real, follows nothing", {"weight_l1": 0.0, "conditional": False}
+            "An unconditional discriminator alone: looks real, follows nothing",
+            {"weight_l1": 0.0, "conditional": False},
         ),
         "cgan": Preset("A conditional discriminator alone", {"weight_l1": 0.0}),
         "l1-gan": Preset("L1 and a discriminator that does not see the input", {"conditional": False}),
@@ -68,7 +69,7 @@ class Pix2PixRecipe(WithPairedExtraLosses, DiscriminatorRecipe):
     @classmethod
     def tiny(cls) -> Self:
         """Narrow networks for 32 px."""
-        return cls(total_steps=2, crop_px=32, generator_width=8, discriminator_width=8, patch=16)
+        return cls(total_steps=2, crop_px=32, generator_width=8, discriminator_width=8, patch=16, dropout=0.1)
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> Self:

@@ -16,8 +16,8 @@ class PatchDiscriminator(nn.Module):
     """C64-C128-C256-C512 and one logit per patch, for a patch of 70 and a width of 64.
 
     No normalisation in the first layer, channels capped at eight times the width, no sigmoid at the end. A patch of 1
-    is the paper's PixelGAN, of 286 its ImageGAN; 34 and 142 are the same rule with one layer more and one less. For a patch of 70 and 3 channels there are 2,763,841 parameters of the
-    published code's 2,764,737: it has biases in front of the instance norm.
+    is the paper's PixelGAN, of 286 its ImageGAN; 34 and 142 follow the same rule. For a patch of 70 and 3 channels
+    there are 2,763,841 parameters of the published code's 2,764,737: it has biases in front of the instance norm.
 
     Args:
         in_channels: C of what is judged; input and output together where the judgement is conditional.

@@ -22,7 +22,8 @@ class UNetGenerator(nn.Module):
         width: Channels of the first layer; they double with each level up to eight times this.
         skips: Whether encoder features are handed to the decoder; without, it is the paper's encoder-decoder.
         dropout: Share dropped in training in the three innermost levels of the decoder.
-        upsampling: See :func:`medgan.networks.blocks.upsampled`.
+        upsampling: See :func:`medgan.networks.blocks.upsampled`. Without skips, the innermost level is transposed
+            whatever stands here: only so does a bottleneck of one pixel become an image.
         norm: See :func:`medgan.networks.blocks.norm_layer`.
 
     Source:
@@ -52,7 +53,10 @@ class UNetGenerator(nn.Module):
         self.ups = nn.ModuleList()
         for level in range(depth - 1, 0, -1):
             incoming = widths[level] * (2 if skips and level < depth - 1 else 1)
-            up = upsampled(incoming, widths[level - 1], upsampling=upsampling, norm=norm, transposed_kernel=4)
+            # A bottleneck of one pixel, repeated and convolved with mirrored edges, stays the same everywhere, and a
+            # normalisation then leaves nothing of it. Without skips all would be lost there.
+            way: Upsampling = "transposed" if level == depth - 1 and not skips else upsampling
+            up = upsampled(incoming, widths[level - 1], upsampling=way, norm=norm, transposed_kernel=4)
             drops = dropout > 0 and level >= max(depth - 3, 2)
             self.ups.append(nn.Sequential(nn.ReLU(inplace=True), up, nn.Dropout(dropout) if drops else nn.Identity()))
         incoming = widths[0] * (2 if skips else 1)

@@ -51,7 +51,9 @@ class LossNetwork:
             SettingsError: S040, if its package is not installed; S041, if it has no such layer.
         """
         if self._network is None:
-            self._network = loss_features(self.settings, channels=self.channels)
+            # A resumed run makes it in another step than one that was not interrupted: chance must not know.
+            with torch.random.fork_rng(devices=[]):
+                self._network = loss_features(self.settings, channels=self.channels)
         return self._network
 
     def __call__(self, image: Tensor) -> dict[str, Tensor]:

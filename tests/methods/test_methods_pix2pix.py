@@ -97,6 +97,14 @@ def test_the_way_back_is_refused() -> None:
         made().translate(batch()["a"], to="a")
 
 
+def test_the_encoder_decoder_draws_what_it_is_shown() -> None:
+    """A bottleneck of one pixel was wiped out by the normalisation behind it: all images became the same."""
+    learner = made(generator="encoder-decoder").eval()
+    out = learner.translate(batch()["a"], to="b")
+    assert (out[0] - out[1]).abs().max() > 1e-3
+    assert out[0].std() > 1e-3
+
+
 PRESETS = {
     "l1": (100, 0, True, "unet", 70),
     "gan": (0, 1, False, "unet", 70),

@@ -67,7 +67,7 @@ def test_unet_frame_is_cut_off_where_it_was_put() -> None:
 def test_unet_uses_its_skips() -> None:
     """Fine detail reaches the output through the skips only: the 1x1 bottleneck of an encoder-decoder loses order."""
     torch.manual_seed(0)
-    depths = UNetGenerator(1, 1, width=4, depth=4, skips=True), UNetGenerator(1, 1, width=4, depth=4, skips=False)
+    depths = [UNetGenerator(1, 1, width=4, depth=4, skips=skips, upsampling="transposed") for skips in (True, False)]
     joined, bare = (parameters(network) for network in depths)
     assert joined > bare
     network = initialise(depths[0], std=0.2).eval()

@@ -159,3 +159,10 @@ def test_the_published_vessel_network_finds_the_vessels(data_root: Path) -> None
         true = np.asarray(vessels) > 127
         found.append(2 * (predicted & true).sum() / (predicted.sum() + true.sum()))
     assert np.mean(found) > 0.7
+
+
+def test_making_a_network_leaves_chance_alone() -> None:
+    """A resumed run makes it in another step than one that was not interrupted."""
+    before = torch.get_rng_state()
+    LossNetwork(FeatureSettings(), channels=1).load()
+    assert torch.equal(torch.get_rng_state(), before)
