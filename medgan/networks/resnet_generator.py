@@ -1,5 +1,6 @@
 """The residual generator of CycleGAN: down twice, residual blocks, up twice."""
 
+from collections.abc import Collection, Iterator
 from typing import Literal
 
 import torch
@@ -22,6 +23,10 @@ class ResNetGenerator(nn.Module):
     Every convolution pads by reflection; those in front of a normalisation have no bias. With
     ``upsampling="transposed"``, ``down_padding="zeros"`` and 9 blocks this is the published network less those biases:
     11,372,931 parameters of the published code's 11,378,179 for 3 channels.
+
+    ``feature_channels`` names the layers that :meth:`features` gives, and their channels: ``pixels``, the input itself;
+    ``down-1`` and ``down-2``, the convolutions that halve the image, in front of their normalisation; ``block-1`` and
+    so on, the residual blocks. They see 1, 9, 13, and from 29 on 16 more a block, pixels each way.
 
     Args:
         in_channels: C of the input.
@@ -58,6 +63,8 @@ class ResNetGenerator(nn.Module):
                 "G211", "a change needs as many channels out as in", got=f"{in_channels} in, {out_channels} out"
             )
         self.predicts: Prediction = predicts
+        self.feature_channels = {"pixels": in_channels, "down-1": 2 * width, "down-2": 4 * width}
+        self.feature_channels |= {f"block-{number}": 4 * width for number in range(1, blocks + 1)}
         reflect = down_padding == "reflect"
         self.encoder = nn.Sequential(
             *_activated(convolution(in_channels, width, kernel=7, norm=norm)),
@@ -80,7 +87,54 @@ class ResNetGenerator(nn.Module):
         Returns:
             (N, out_channels, H, W) in [-1, 1].
         """
-        drawn = self.decoder(self.residuals(self.encoder(image)))
+        return self._drawn(image, self.residuals(self.encoder(image)))
+
+    def features(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        """What some layers of the encoding half give; nothing is computed beyond the last of them.
+
+        Args:
+            image: (N, in_channels, H, W) in [-1, 1]; H and W are multiples of 4 and at least 8.
+            layers: Some of ``feature_channels``.
+
+        Returns:
+            (N, channels, h, w) by layer, in the network's order.
+        """
+        found: dict[str, Tensor] = {}
+        for name, made in self._walk(image):
+            if name in layers:
+                found[name] = made
+            if len(found) == len(layers):
+                break
+        return found
+
+    def forward_with_features(self, image: Tensor, layers: Collection[str]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Generate an image, and what some layers gave on the way: :meth:`forward` and :meth:`features` in one pass."""
+        found: dict[str, Tensor] = {}
+        made = image
+        for name, made in self._walk(image):
+            if name in layers:
+                found[name] = made
+        return self._drawn(image, made), found
+
+    def _walk(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Every named layer and what it gives, each computed when it is asked for."""
+        yield "pixels", image
+        made = tapped = image
+        for number, layer in enumerate(self.encoder):
+            if isinstance(layer, nn.Sequential):
+                made = tapped = layer[0](made)
+                if number:
+                    yield f"down-{number // 2}", tapped
+                made = layer[1](made)
+            else:
+                # In place it would change what was given, where no normalisation stands between.
+                made = made.relu() if made is tapped else layer(made)
+        for number, block in enumerate(self.residuals, start=1):
+            made = block(made)
+            yield f"block-{number}", made
+
+    def _drawn(self, image: Tensor, features: Tensor) -> Tensor:
+        drawn = self.decoder(features)
         if self.predicts == "change":
             drawn = drawn + torch.atanh(_INSIDE * image.float())
         return torch.tanh(drawn)

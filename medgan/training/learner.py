@@ -61,7 +61,7 @@ class Learner(nn.Module):
     groups: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     ema_networks: ClassVar[tuple[str, ...]] = ()
     channels_last: ClassVar[bool] = False
-    averages_over_samples: ClassVar[bool] = False
+    averages_over_samples: bool = False
 
     @property
     def turns(self) -> tuple[str, ...]:
