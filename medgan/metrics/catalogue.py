@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import Literal
 
 from medgan.errors import DiscoverError, StatisticsError
-from medgan.metrics import agreement, overlap, similarity, surface
+from medgan.metrics import agreement, overlap, semantic, similarity, surface
 
-Kind = Literal["segmentation", "paired-image", "classification"]
+Kind = Literal["segmentation", "semantic", "paired-image", "classification"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +25,8 @@ class Metric:
         higher_is_better: Which way is better; the other end of ``range`` is the worst value.
         range: Smallest and largest value possible.
         unit: ``"1"`` (unitless), ``"mm"``, ``"px"``, ``"dB"`` or ``"image"`` (that of the images).
-        kind: ``"segmentation"`` (label arrays of one case), ``"paired-image"`` (images of one case) or
-            ``"classification"`` (one label per case, all cases at once).
+        kind: ``"segmentation"`` (label arrays of one case), ``"semantic"`` (label arrays of a set of cases),
+            ``"paired-image"`` (images of one case) or ``"classification"`` (one label per case, all cases at once).
         symmetric: Whether reference and prediction may change places.
         takes_scores: Whether the prediction is a score per class, not a label (AUROC).
 
@@ -120,6 +120,7 @@ _share = partial(Metric, higher_is_better=True, range=_SHARE, unit="1")
 _mask_share = partial(_share, kind="segmentation")
 _distance = partial(Metric, higher_is_better=False, range=_LENGTH, kind="segmentation", symmetric=True)
 _error = partial(Metric, higher_is_better=False, range=_LENGTH, unit="image", kind="paired-image", symmetric=True)
+_of_pixels = partial(_share, kind="semantic")
 _graded = partial(_share, kind="classification")
 _kappa = partial(_graded, range=(-1.0, 1.0), symmetric=True)
 
@@ -136,6 +137,9 @@ _METRICS = (
     _distance(name="average_surface_distance", function=surface.average_surface_distance, unit="mm"),
     _distance(name="average_surface_distance_px", function=surface.average_surface_distance_px, unit="px"),
     _mask_share(name="surface_dice", function=surface.surface_dice, symmetric=True),
+    _of_pixels(name="fcn_pixel_accuracy", function=semantic.fcn_pixel_accuracy, symmetric=True),
+    _of_pixels(name="fcn_class_accuracy", function=semantic.fcn_class_accuracy),
+    _of_pixels(name="fcn_class_iou", function=semantic.fcn_class_iou, symmetric=True),
     _error(name="mae", function=similarity.mae),
     _error(name="rmse", function=similarity.rmse),
     _error(name="psnr", function=similarity.psnr, higher_is_better=True, range=(-math.inf, math.inf), unit="dB"),

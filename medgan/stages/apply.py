@@ -1,6 +1,6 @@
 """Finished runs applied to manifests they have never seen: translations, scores of a model, likeness of images."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +9,8 @@ from medgan.imaging.read import read_image
 from medgan.manifests.manifest import read_manifest
 from medgan.metrics.catalogue import metrics_of
 from medgan.metrics.interval import Estimate, mean_estimate
+from medgan.metrics.semantic import OF_SHARES
+from medgan.settings.study import Task
 from medgan.stages.arguments import JobArguments
 from medgan.stages.compare import estimate_of
 from medgan.stages.materials import labelled
@@ -16,6 +18,7 @@ from medgan.stages.measure import SIMILARITY, compare_pair, find_pairs
 from medgan.stages.progress import Progress
 from medgan.stages.rows import Row, read_rows, write_rows
 from medgan.stages.scoring import open_model, score_manifest
+from medgan.stages.set_statistic import share_names
 from medgan.stages.trained import TrainedTranslator, open_run
 from medgan.stages.translate import translate_manifest
 
@@ -105,12 +108,22 @@ def score_new(run: Path, manifest: Path, data_root: Path, out: Path, progress: P
     )
     path = write_rows(rows, out / "rows.csv")
     table = read_rows([path])
-    names = model.task.metrics or tuple(dict.fromkeys(table.metric))
+    names = _told(model.task, table.metric)
     for name in names:
         estimate = estimate_of(table, name, model.task.classes, key=name)
         if estimate is not None:
             yield described(name, estimate)
     yield f"{len(chosen)} of {len(cases)} cases have a {model.task.label}; rows: {path}"
+
+
+def _told(task: Task, found: Iterable[str]) -> Iterator[str]:
+    """What is told of a task's rows: the shares of pixels as the scores that are made of them."""
+    if task.metrics:
+        yield from task.metrics
+        return
+    shares = set(share_names(task.classes)) if task.label == "mask" else set()
+    yield from (name for name in dict.fromkeys(found) if name not in shares)
+    yield from OF_SHARES if shares else ()
 
 
 def measure_new(run: Path, manifest: Path, reference: Path, data_root: Path, out: Path) -> Iterator[str]:

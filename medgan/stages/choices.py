@@ -7,6 +7,7 @@ from functools import partial
 
 from medgan.errors import MedganError, SettingsError
 from medgan.metrics.catalogue import metrics_of
+from medgan.metrics.semantic import OF_SHARES
 from medgan.settings.study import SIMILARITY, Study, Task
 from medgan.stages.compare import EXPECTED_CLASS
 from medgan.stages.downstream import read_task_recipe
@@ -37,8 +38,8 @@ def scored_in(task: Task) -> list[str]:
         return [*(found.name for found in metrics_of("classification")), EXPECTED_CLASS]
     names = (*OVERLAPS, "hd95", "hd95_px")
     if task.classes == 2:
-        return list(names)
-    return [f"{name}_{index}" for name in names for index in range(1, task.classes)]
+        return [*names, *OF_SHARES]
+    return [*(f"{name}_{index}" for name in names for index in range(1, task.classes)), *OF_SHARES]
 
 
 def _check_metrics(where: str, names: Collection[str], choices: Collection[str]) -> None:

@@ -4,17 +4,16 @@ import re
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from medgan.metrics.bootstrap import Statistic, bootstrap_statistic
-from medgan.metrics.catalogue import CATALOGUE, metric
+from medgan.metrics.bootstrap import bootstrap_statistic
+from medgan.metrics.catalogue import metric
 from medgan.metrics.comparison import Comparison, adjusted, compare, compare_statistic
 from medgan.metrics.interval import Estimate, mean_estimate
 from medgan.samples.seeds import rng_for
 from medgan.settings.study import IDENTITY, Study, Task
 from medgan.stages.measure import SIMILARITY
+from medgan.stages.set_statistic import is_agreement, is_of_set, set_statistic
 
 TRIVIAL_METHODS = frozenset({"identity", "histogram_matching"})
 RESAMPLES = 1000
@@ -146,9 +145,9 @@ def _scores(sets: list[Sets], name: str, classes: int) -> Iterator[Scored]:
 
 def estimate_of(table: pd.DataFrame, name: str, classes: int, *, key: str) -> Estimate | None:
     """Score of one arm with its interval; None where the rows do not hold the metric."""
-    if is_agreement(name):
-        statistic, subjects = _statistic(table, name, classes)
-        return bootstrap_statistic(statistic, subjects, rng=rng_for(0, key, name), resamples=RESAMPLES)
+    if is_of_set(name):
+        found = set_statistic(table, name, classes)
+        return found and bootstrap_statistic(*found, rng=rng_for(0, key, name), resamples=RESAMPLES)
     own = table[table.metric == name]
     return mean_estimate(own.value.to_numpy(), own.subject_id.tolist()) if len(own) else None
 
@@ -224,12 +223,16 @@ def _is_primary(study: Study, sets: Sets, comparison: Comparison, task: Task | N
 def _compare(sets: Sets, arm: str, baseline: str, name: str, margin: float | None, classes: int) -> Comparison | None:
     rng = rng_for(0, sets.task, sets.target_cases, arm, baseline, name)
     tables = {label: sets.tables[label] for label in (arm, baseline)}
-    if is_agreement(name):
+    if is_of_set(name):
         tables = _same_cases(tables)
-        statistics = {label: _statistic(table, name, classes) for label, table in tables.items()}
+        found = {label: set_statistic(table, name, classes) for label, table in tables.items()}
+        statistics = {label: one[0] for label, one in found.items() if one}
+        subjects_of = found[arm]
+        if subjects_of is None or len(statistics) < len(tables):
+            return None
         [comparison] = compare_statistic(
-            {label: statistic for label, (statistic, _) in statistics.items()},
-            statistics[arm][1],
+            statistics,
+            subjects_of[1],
             baseline=baseline,
             metric=name,
             higher_is_better=True,
@@ -260,11 +263,6 @@ def higher_is_better(name: str) -> bool:
     return name == EXPECTED_CLASS or metric(re.sub(r"_\d+$", "", name)).higher_is_better
 
 
-def is_agreement(name: str) -> bool:
-    """Whether a metric is a score of a whole test set, such as kappa, and not a mean over cases."""
-    return name in CATALOGUE and CATALOGUE[name].kind == "classification"
-
-
 def _values(table: pd.DataFrame, name: str) -> dict[Hashable, float]:
     own = table[table.metric == name]
     return dict(zip(zip(own.case_id, own.seed, strict=True), own.value, strict=True))
@@ -272,18 +270,3 @@ def _values(table: pd.DataFrame, name: str) -> dict[Hashable, float]:
 
 def _same_cases(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     return {label: table.sort_values(["case_id", "seed", "metric"], kind="stable") for label, table in tables.items()}
-
-
-def _statistic(table: pd.DataFrame, name: str, classes: int) -> tuple[Statistic, list[str]]:
-    """An agreement score as a function of row numbers; a row is one case under one seed."""
-    wide = table.pivot_table(index=["case_id", "subject_id", "seed"], columns="metric", values="value", sort=True)
-    reference, predicted = (wide[column].to_numpy().astype(np.int64) for column in ("reference", "predicted"))
-    probabilities = wide[[f"p{index}" for index in range(classes)]].to_numpy(dtype=np.float64)
-    found, known = metric(name), {"classes": tuple(range(classes))}
-    scores = probabilities[:, 1] if name == "auroc_binary" else probabilities
-    judged = scores if found.takes_scores else predicted
-
-    def statistic(rows: npt.NDArray[np.intp]) -> float:
-        return found.score(reference[rows], judged[rows], known=known)
-
-    return statistic, [str(subject) for _, subject, _ in wide.index]

@@ -17,6 +17,7 @@ from medgan.imaging.read import read_label
 from medgan.imaging.slices import crop_back, fit_square, neighbour_stack, pad_to_multiple
 from medgan.manifests.manifest import Case, Manifest
 from medgan.metrics.catalogue import metric
+from medgan.metrics.semantic import class_shares
 from medgan.metrics.surface import hd95, hd95_px
 from medgan.samples.naming import about_case
 from medgan.settings.loop import DeviceName
@@ -25,6 +26,7 @@ from medgan.settings.study import Task
 from medgan.stages.arguments import JobArguments
 from medgan.stages.progress import Progress
 from medgan.stages.rows import Row
+from medgan.stages.set_statistic import share_names
 from medgan.training.device import pick_device
 from medgan.training.weights import load_weights, read_weights
 from medgan.transforms.prepare import Prepared, prepare, restore_label
@@ -82,7 +84,8 @@ def score_manifest(
     """Score every case of a manifest that has the task's label.
 
     Returns:
-        For segmentation one row per case, class and overlap or distance; for classification the reference, the
+        For segmentation one row per case, class and overlap or distance, and the shares of the pixels that FCN scores
+        are made of; for classification the reference, the
         predicted class, each class's probability and the expected class (sum of class times probability).
     """
     rows: list[Row] = []
@@ -165,6 +168,8 @@ def _segmentation(
         model.task.mask_values,
     )
     predicted = restore_label(predict_label(model, prepared), prepared.trace)
+    shares = class_shares(reference, predicted, classes=range(model.task.classes))
+    yield from zip(share_names(model.task.classes), np.concatenate(shares).tolist(), strict=True)
     for index in range(1, model.task.classes):
         suffix = "" if model.task.classes == 2 else f"_{index}"
         for name in OVERLAPS:

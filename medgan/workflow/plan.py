@@ -10,6 +10,7 @@ from typing import Any
 from medgan.errors import MedganError
 from medgan.manifests.file_checks import files_of
 from medgan.manifests.manifest import parse_manifest
+from medgan.metrics.semantic import OF_SHARES
 from medgan.settings.cores import usable_cores
 from medgan.settings.study import IDENTITY, Arm, Study, Task, TranslatorPlan
 from medgan.stages.arguments import JobArguments
@@ -173,6 +174,7 @@ def _arm(study: Study, task: Task, arm: Arm, count: int | str, fold: int, seed: 
             "arm": arm.model_dump(mode="json"),
             "direction": study.direction.model_dump(),
             "precision": study.precision,
+            **_pixels_counted(task),
         },
         gpus=1,
     )
@@ -188,9 +190,19 @@ def _judge(study: Study, task: Task, count: int | str, fold: int, seed: int) -> 
             arm_job(task.name, count, task.baseline, fold, seed),
             *(translate_job(name, fold, seed) for name in translators),
         ),
-        settings={"tested_on": task.tested_on, "baseline": task.baseline, "direction": study.direction.model_dump()},
+        settings={
+            "tested_on": task.tested_on,
+            "baseline": task.baseline,
+            "direction": study.direction.model_dump(),
+            **_pixels_counted(task),
+        },
         gpus=1,
     )
+
+
+def _pixels_counted(task: Task) -> dict[str, bool]:
+    """That FCN scores are asked for: rows from before there were any are made again, and no others."""
+    return {"pixels_counted": True} if set(task.metrics) & set(OF_SHARES) else {}
 
 
 def _common(study: Study) -> dict[str, Any]:

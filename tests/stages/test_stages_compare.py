@@ -9,7 +9,8 @@ from sklearn.metrics import cohen_kappa_score
 from tiny_studies import brain_settings, lesion_settings, write_settings
 
 from medgan.settings.study import read_study
-from medgan.stages.compare import higher_is_better, is_agreement, summarise
+from medgan.stages.compare import higher_is_better, summarise
+from medgan.stages.set_statistic import is_agreement
 
 SUBJECTS = [f"S{number}" for number in range(12)]
 ARMS = [
