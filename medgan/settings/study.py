@@ -235,6 +235,8 @@ def read_study(path: Path, *, profile: str | None = None, output: Path | None = 
     for key in ("manifest", "data_root", "output"):
         if isinstance(content.get(key), str):
             content[key] = _expand(content[key], key, path)
+    if "translators" in content:
+        content["translators"] = _expand_weights(content["translators"], "translators", path)
     try:
         return Study.model_validate(content)
     except ValidationError as error:
@@ -334,6 +336,18 @@ def _expand(text: str, key: str, study: Path) -> str:
             remedy=f"set it, for example: export {variable}=/path/to/images",
         )
     return str((study.resolve().parent / expanded).resolve())
+
+
+def _expand_weights(value: Any, key: str, study: Path) -> Any:
+    """Expand the paths of frozen networks' weights, wherever in a recipe they stand."""
+    if isinstance(value, list):
+        return [_expand_weights(entry, key, study) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    expanded = {name: _expand_weights(entry, f"{key}.{name}", study) for name, entry in value.items()}
+    if "network" in value and isinstance(value.get("weights"), str):
+        expanded["weights"] = _expand(value["weights"], f"{key}.weights", study)
+    return expanded
 
 
 def _profile(profiles: Any, name: str, path: Path) -> dict[str, Any]:

@@ -269,3 +269,28 @@ def test_the_study_files_that_come_along_are_sound(path, tmp_path, monkeypatch):
 
 def test_there_are_study_files():
     assert PIPELINES
+
+
+def test_weights_of_a_recipes_networks_are_relative_to_the_study_file(read, tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDGAN_TEST_RUNS", str(tmp_path / "runs"))
+    extra = {
+        "weight_mask": 1.0,
+        "segmenter": {"network": "run", "weights": "seg"},
+        "features": {"network": "vgg19", "weights": "$MEDGAN_TEST_RUNS/vgg19.pth"},
+    }
+    plan = lesion_settings()["translators"][0] | {"name": "kept", "method": "cyclegan", "recipe": {"extra": extra}}
+    study = read(translators=[*lesion_settings()["translators"], plan])
+    found = study.translator("kept").recipe["extra"]
+    assert found["segmenter"]["weights"] == str((tmp_path / "seg").resolve())
+    assert found["features"]["weights"] == str((tmp_path / "runs" / "vgg19.pth").resolve())
+    path = tmp_path / "study.json"
+    path.write_text(json.dumps(study.model_dump(mode="json")))
+    assert read_study(path) == study
+
+
+def test_an_unset_variable_in_weights_is_named_by_its_place(read, monkeypatch):
+    monkeypatch.delenv("MEDGAN_TEST_UNSET", raising=False)
+    recipe = {"extra": {"features": {"network": "vgg19", "weights": "$MEDGAN_TEST_UNSET/vgg19.pth"}}}
+    plan = {"name": "kept", "method": "cyclegan", "recipe": recipe}
+    with pytest.raises(SettingsError, match=r"S005.*translators\.recipe\.extra\.features\.weights"):
+        read(translators=[*lesion_settings()["translators"], plan])

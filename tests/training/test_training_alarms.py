@@ -18,6 +18,7 @@ from training_toy import Toy
 from medgan.errors import TrainingError
 from medgan.training.alarms import pictures
 from medgan.training.alarms.alarm import Bell
+from medgan.training.alarms.numbers import Trend, look_at
 from medgan.training.alarms.spectrum import find_pattern
 from medgan.training.checkpoint import load_checkpoint
 from medgan.training.log import read_log
@@ -101,6 +102,18 @@ def test_a_discriminator_that_always_knows_is_saturation(tmp_path):
     train(learner, draw, run=tmp_path, settings=wanted)
     kinds = [kind for _, kind, _ in alarms_in(tmp_path)]
     assert kinds.count("saturation") == 1
+
+
+def test_a_penalty_of_zero_is_no_saturation():
+    """R1 is zero in every step in which it is not due."""
+    trend, found = Trend(), []
+    for step in range(700):
+        losses = {"adversarial_a": 0.7, "r1_a": 0.0, "gradient_penalty_a": 1e-4}
+        found += look_at(trend, step, "discriminator", losses=losses, gradient_norm=1.0)
+    assert found == []
+    for step in range(700):
+        found += look_at(trend, step, "discriminator", losses={"adversarial_a": 1e-4}, gradient_norm=1.0)
+    assert [alarm.kind for alarm in found] == ["saturation"]
 
 
 def test_a_generator_whose_last_layer_is_zero_collapses_and_in_the_end_stops(tmp_path):

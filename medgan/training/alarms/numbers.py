@@ -29,6 +29,8 @@ SATURATED_LOSS = 0.01
 """Of a discriminator. Least squares with the usual weight of a half: logits within 0.1 of their targets. Vanilla and
 hinge: every sample told apart with near certainty."""
 SATURATED_TURNS = 500
+PENALTIES = ("r1", "gradient_penalty")
+"""Losses of a discriminator that may well be zero: they keep its slope in bounds."""
 
 VANISHED_SHARE = 1e-4
 """Of the highest average of the gradient's norm. Converging lowers the norm by ten to a hundred."""
@@ -112,6 +114,8 @@ def look_at(
     yield from _vanishing(trend, step, group, gradient_norm)
     if group.startswith("discriminator"):
         for name, value in losses.items():
+            if name.startswith(PENALTIES):
+                continue
             trend.parts.setdefault(name, Average()).follow(abs(value))
             yield from _saturation(trend, step, group, name)
 
