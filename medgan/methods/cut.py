@@ -99,7 +99,9 @@ class CUTRecipe(WithExtraLosses, DiscriminatorRecipe):
     generator_width: int = Field(default=64, ge=1, description="Channels of the generator's first layer")
     blocks: int | None = Field(default=None, ge=1, description="Residual blocks; none takes 6 up to 128 px, else 9")
     upsampling: Upsampling = "resize"
-    down_padding: Padding = "reflect"
+    down_padding: Padding = Field(
+        default="reflect", description="zeros is as in the published code of CycleGAN, whose generator this is"
+    )
     predicts: Prediction = Field(
         default="image", description="image, as published; change starts from the input and suits few training steps"
     )
