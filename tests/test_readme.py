@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from typer.main import get_command
 
 from medgan import discover, read_study
 from medgan.cli import app
 from medgan.manifests.case import OWN_COLUMNS, RARE_COLUMNS
 from medgan.settings.recipe import Recipe
+from medgan.settings.study import Study, Task, TranslatorPlan
+from medgan.stages.train import read_recipe
 from medgan.training.learner import freeze_all_but
 from medgan.training.translator import SampleShape, Translator
 
@@ -28,6 +31,10 @@ COMMANDS = get_command(app).commands
 
 def blocks(kind: str, text: str = README) -> list[str]:
     return re.findall(rf"^```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def yaml_blocks() -> list[str]:
+    return [block for page in PAGES for block in blocks("yaml", page.read_text(encoding="utf-8"))]
 
 
 def command_lines() -> list[str]:
@@ -95,7 +102,7 @@ def test_the_method_of_the_readme_trains_and_translates() -> None:
 
 def test_the_study_files_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEDGAN_DATA", str(tmp_path))
-    written = [block for page in PAGES for block in blocks("yaml", page.read_text(encoding="utf-8"))]
+    written = [block for block in yaml_blocks() if block.startswith("name:")]
     assert len(written) == 2
     for number, block in enumerate(written):
         path = tmp_path / f"study{number}.yaml"
@@ -105,6 +112,17 @@ def test_the_study_files_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert study.margin
         for name in re.findall(r"^  (\w+): \{run_folds", block, re.MULTILINE):
             assert read_study(path, profile=name).seeds == (0,)
+
+
+def test_parts_of_study_files_are_valid() -> None:
+    parts = [yaml.safe_load(block) for block in yaml_blocks() if not block.startswith("name:")]
+    assert len(parts) == 2
+    for part in parts:
+        assert part.keys() <= Study.model_fields.keys()
+        for plan in part.get("translators", ()):
+            read_recipe(TranslatorPlan.model_validate(plan))
+        for task in part.get("tasks", ()):
+            Task.model_validate(task)
 
 
 def test_the_manifest_columns_are_those_of_a_manifest() -> None:
