@@ -93,7 +93,6 @@ class MUNIT(StyledTranslator):
         "discriminator": ("d_a", "d_b"),
     }
     ema_networks = groups["generator"]
-    averages_over_samples = True
 
     def __init__(self, recipe: MUNITRecipe, *, shape: SampleShape) -> None:
         super().__init__(recipe, shape=shape)

@@ -86,7 +86,6 @@ class Spade(Translator):
         "discriminator": ("d_b",),
     }
     ema_networks = ("g_ab",)
-    averages_over_samples = True
 
     def __init__(self, recipe: SpadeRecipe, *, shape: SampleShape) -> None:
         super().__init__(recipe, shape=shape)

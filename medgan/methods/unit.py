@@ -71,7 +71,6 @@ class UNIT(Translator):
         "discriminator": ("d_a", "d_b"),
     }
     ema_networks = groups["generator"]
-    averages_over_samples = True
 
     def __init__(self, recipe: UNITRecipe, *, shape: SampleShape) -> None:
         super().__init__(recipe, shape=shape)

@@ -78,7 +78,7 @@ def test_the_last_good_checkpoint_is_one_from_before_the_loss_grew(tmp_path):
 
 def test_a_generator_driven_into_saturation_has_no_gradient_left(tmp_path):
     # Its tanh is at its ends, where the slope is zero in fp32.
-    train(pix2pix(learning_rate=100.0), draw_paired, run=tmp_path, settings=settings(preview_every=None))
+    train(pix2pix(learning_rate=3.0), draw_paired, run=tmp_path, settings=settings(preview_every=None))
     found = [entry for entry in alarms_in(tmp_path) if entry[1] == "vanishing gradient"]
     assert found
     assert found[0][0] >= 200
@@ -111,7 +111,7 @@ def test_a_penalty_of_zero_is_no_saturation():
         losses = {"adversarial_a": 0.7, "r1_a": 0.0, "gradient_penalty_a": 1e-4}
         found += look_at(trend, step, "discriminator", losses=losses, gradient_norm=1.0)
     assert found == []
-    for step in range(700):
+    for step in range(700, 2200):  # the average has to forget the others first
         found += look_at(trend, step, "discriminator", losses={"adversarial_a": 1e-4}, gradient_norm=1.0)
     assert [alarm.kind for alarm in found] == ["saturation"]
 
