@@ -8,6 +8,7 @@ from pathlib import Path
 from medgan import discover
 from medgan.errors import DiscoverError, ManifestError
 from medgan.manifests.manifest import Case, Manifest
+from medgan.manifests.masks import mask_and_image
 
 _SOURCES = "medgan.manifests.sources"
 
@@ -20,11 +21,13 @@ class Collection:
         summary: What they are joined for.
         sources: Names of sources.
         keep: Which of their cases are wanted; None takes all.
+        masks_too: Whether each case's mask is a case of its own besides: an image to translate from.
     """
 
     summary: str
     sources: tuple[str, ...]
     keep: Callable[[Case], bool] | None = None
+    masks_too: bool = False
 
 
 collections: Mapping[str, Collection] = {
@@ -36,6 +39,12 @@ collections: Mapping[str, Collection] = {
     "fundus_quality": Collection(
         summary="fundus photographs of poor, middling and good quality, with retinopathy grades",
         sources=("fundus_deepdrid",),
+    ),
+    "lesion_synthesis": Collection(
+        summary="lesion masks (source) and the dermoscopy images that they were drawn on (target), as pairs",
+        sources=("derm_isic2017",),
+        keep=lambda case: case.mask is not None,
+        masks_too=True,
     ),
     "t1_to_flair": Collection(
         summary="T1 and FLAIR of the same subjects on the same grid",
@@ -83,6 +92,7 @@ def _cases(name: str, root: Path) -> list[Case]:
         raise DiscoverError(
             "D001", f"no manifest named {name!r}", expected="one of " + ", ".join(names()), remedy=error.remedy
         ) from error
-    return [
+    cases = [
         case for module in modules for case in module.build(root) if collection.keep is None or collection.keep(case)
     ]
+    return [one for case in cases for one in mask_and_image(case)] if collection.masks_too else cases

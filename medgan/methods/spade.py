@@ -21,7 +21,8 @@ from medgan.settings.features import FeatureSettings
 from medgan.settings.recipe import Preset, Recipe
 from medgan.training.features import LossNetwork
 from medgan.training.learner import Batch, OptimizerSettings, Turn
-from medgan.training.translator import Domain, SampleShape, Translator
+from medgan.training.styles import StyledTranslator
+from medgan.training.translator import Domain, SampleShape
 
 
 class SpadeRecipe(Recipe):
@@ -67,12 +68,12 @@ class SpadeRecipe(Recipe):
         return cls(total_steps=2, crop_px=32, style_size=8, patch=16, **widths)
 
 
-class Spade(Translator):
+class Spade(StyledTranslator):
     """A generator that is told at every size what stands where, and a style that says how it looks.
 
     In training the style is drawn from what the encoder reads in the target itself. A translation has no target: it
-    takes the mean of all styles, the same each time. :meth:`translate_like` takes a reference image's style. A 2.5D
-    stack of maps goes in, the middle slice comes out.
+    takes the mean of all styles, the same each time, unless it is given one: drawn, or read in a reference image. A
+    2.5D stack of maps goes in, the middle slice comes out.
     """
 
     summary = "Paired: from a map of labels to an image, with an optional reference for its style"
@@ -152,33 +153,41 @@ class Spade(Translator):
         Raises:
             SettingsError: S211, if asked for domain a.
         """
-        self.check_direction(to)
-        with evaluating(self.g_ab):
-            made: Tensor = self.g_ab(self.labels_of(image), self._mean_style(len(image), like=image))
-        return made
+        return self.translate_styled(image, to=to, style=self._mean_style(1, like=image))
+
+    @property
+    def style_size(self) -> int:
+        """Numbers of a style."""
+        return self.recipe.style_size
 
     @torch.no_grad()
-    def translate_like(self, image: Tensor, reference: Tensor) -> Tensor:
-        """Draw the image of a map in the style of a reference; deterministic too.
+    def style_of(self, image: Tensor, *, domain: Domain) -> Tensor:
+        """Styles of images of domain b; zeros where there is no encoder. See :meth:`StyledTranslator.style_of`.
 
-        Args:
-            image: Maps, (N, channels * neighbours, H, W) in [-1, 1].
-            reference: Images of domain b, (N, channels, h, w) in [-1, 1], of any size.
-
-        Returns:
-            (N, channels, H, W) in [-1, 1]; in the mean style where the recipe has no encoder.
+        Raises:
+            SettingsError: S211, if asked for domain a: maps have no style.
         """
+        self.check_direction(domain)
         if not self.recipe.style:
-            return self.translate(image, to="b")
-        with evaluating(self.g_ab), evaluating(self.encoder):
-            made: Tensor = self.g_ab(self.labels_of(image), self.encoder(reference)[0])
+            return self._mean_style(len(image), like=image)
+        with evaluating(self.encoder):
+            mean: Tensor = self.encoder(self.middle(image))[0]
+        return mean
+
+    @torch.no_grad()
+    def translate_styled(self, image: Tensor, *, to: Domain, style: Tensor) -> Tensor:
+        """Draw the images of maps in given styles; see :meth:`StyledTranslator.translate_styled`."""
+        self.check_direction(to)
+        with evaluating(self.g_ab):
+            made: Tensor = self.g_ab(self.labels_of(image), style.expand(len(image), -1))
         return made
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         """Map, image in the mean style, image in the target's style, and target, (N, channels, H, W)."""
         real_a, real_b = batch["a"], self.middle(batch["b"])
         pictures = {"real_a": self.middle(real_a), "fake_b": self.translate(real_a, to="b"), "real_b": real_b}
-        return pictures | {"styled_b": self.translate_like(real_a, real_b)}
+        styles = self.style_of(batch["b"], domain="b")
+        return pictures | {"styled_b": self.translate_styled(real_a, to="b", style=styles)}
 
     def labels_of(self, image: Tensor) -> Tensor:
         """A condition in [-1, 1] as a map: one channel for each class of each slice, or the image itself."""

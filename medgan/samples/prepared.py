@@ -40,6 +40,7 @@ class PreparedCase:
         label_values: Values that occur in its label image, rising; None without a label image.
         pixels_digest: SHA-256 of the file with the pixels: equal arrays of two cases have the same.
         label_digest: The same of its labels; None without a label image.
+        repeated: How often its one stored channel is shown; ``shape`` has that many.
     """
 
     case: Case
@@ -51,6 +52,7 @@ class PreparedCase:
     label_values: tuple[int, ...] | None
     pixels_digest: str
     label_digest: str | None
+    repeated: int = 1
 
     @property
     def slices(self) -> int:
@@ -60,7 +62,8 @@ class PreparedCase:
     @cached_property
     def pixels(self) -> Pixels:
         """Pixels in [-1, 1], read-only map of shape (C, H, W) or (C, D, H, W)."""
-        return self._mapped("pixels")
+        stored = self._mapped("pixels")
+        return stored if self.repeated == 1 else np.broadcast_to(stored, self.shape)
 
     @cached_property
     def label(self) -> Labels | None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from medgan import discover
 from medgan.errors import TrainingError
 from medgan.imaging.intensity import Window
+from medgan.samples.channels import channels_of, in_equal_channels
 from medgan.samples.paired import PairedSamples
 from medgan.samples.seeds import seed_for
 from medgan.samples.store import PreparedCase
@@ -67,6 +68,8 @@ def train_translator(
     """
     study = materials.study
     recipe = read_recipe(plan)
+    channels = {"source": channels_of(source), "target": channels_of(target)}
+    source, target = in_equal_channels(source, target)
     shape = sample_shape(recipe, [*source, *target])
     source, target, score = _held_out(plan, source, target, neighbours=recipe.neighbours, seed=study.split_seed)
     torch.manual_seed(seed_for(seed, "init"))
@@ -101,6 +104,7 @@ def train_translator(
             "direction": study.direction.model_dump(),
             "training_subjects": len({case.case.subject_id for case in [*source, *target]}),
             **({"held_out": sorted(score.subjects)} if score else {}),
+            **({"channels": channels} if len(set(channels.values())) > 1 else {}),
         },
     )
     with losses_drawn(folder, plan.name):

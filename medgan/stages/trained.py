@@ -1,7 +1,7 @@
 """A finished run, opened for use: it translates images that it has never seen."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from medgan.imaging.derivation import Derivation
 from medgan.imaging.image import Image
 from medgan.imaging.intensity import Window
 from medgan.imaging.slices import crop_back, neighbour_stack, pad_to_multiple
+from medgan.samples.channels import merged, repeated
 from medgan.settings.loop import DeviceName, TranslationPrecision
 from medgan.settings.preparation import Preparation
 from medgan.training.device import pick_device
@@ -49,6 +50,7 @@ class TrainedTranslator:
         precision: Number format in which its networks compute.
         imported: Whether another program trained it; images made by it say so.
         style: Style that every translation is given; None takes what the method translates to by itself.
+        channels: Of images of the two domains, where these are not what its networks take: one is grey, the other RGB.
     """
 
     learner: Translator
@@ -63,6 +65,7 @@ class TrainedTranslator:
     precision: TranslationPrecision = "fp32"
     imported: bool = False
     style: Style | None = None
+    channels: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def run(self) -> str:
@@ -116,7 +119,8 @@ class TrainedTranslator:
         check_preset(reference, self.preparation)
         pixels = prepare(reference, self.preparation).pixels
         volume = pixels if pixels.ndim == 4 else pixels[:, None]
-        self._check_channels(volume)
+        self._check_channels(volume, domain=domain or self.target)
+        volume = repeated(volume, channels=learner.shape.channels)
         depth, neighbours = volume.shape[1], learner.shape.neighbours
         codes = []
         with torch.inference_mode(), exact_arithmetic(self.device):
@@ -174,7 +178,8 @@ class TrainedTranslator:
                 GPU.
 
         Returns:
-            The same shape, in [-1, 1].
+            The same shape, in [-1, 1]; but where one domain is grey and the other RGB, as many channels as the domain
+            wanted has.
 
         Raises:
             GeometryError: G005, if the number of channels is not the trained one.
@@ -186,7 +191,9 @@ class TrainedTranslator:
     def _slices(self, volume: Array, indices: range, *, to: str | None, batch_size: int | None) -> Array:
         """Translate some slices of a prepared volume (C, D, H, W), whose others are neighbours: (C, n, H, W)."""
         shape, letter = self.learner.shape, self._letter(to)
-        self._check_channels(volume)
+        takes, gives = (self.source, self.target) if letter == "b" else (self.target, self.source)
+        self._check_channels(volume, domain=takes)
+        volume = repeated(volume, channels=shape.channels)
         size = batch_size or (_GPU_BATCH if self.device.type == "cuda" else 1)
         out = np.empty((volume.shape[0], len(indices), *volume.shape[2:]), dtype=np.float32)
 
@@ -198,10 +205,10 @@ class TrainedTranslator:
             out[:, start : start + len(chosen)] = np.moveaxis(changed, 0, 1)
 
         side_by_side(put, range(0, len(indices), size), device=self.device)
-        return out
+        return merged(out, channels=self.channels.get(gives, shape.channels))
 
-    def _check_channels(self, volume: Array) -> None:
-        got, expected = volume.shape[0], self.learner.shape.channels
+    def _check_channels(self, volume: Array, *, domain: str) -> None:
+        got, expected = volume.shape[0], self.channels.get(domain, self.learner.shape.channels)
         if got != expected:
             raise GeometryError("G005", "wrong number of channels", got=str(got), expected=str(expected))
 
@@ -273,6 +280,7 @@ def open_run(
         precision=precision,
         directions=_imported_directions(identity) if imported else learner.directions,
         imported=imported,
+        channels={direction[side]: count for side, count in identity.context.get("channels", {}).items()},
     )
 
 

@@ -9,6 +9,7 @@ from medgan.manifests.catalogue import build_named, collections, names
 from medgan.manifests.checks import LabelNeed, Needs, check_manifest
 from medgan.manifests.counts import count_domains, counts_table
 from medgan.manifests.manifest import Case, Manifest, read_manifest
+from medgan.manifests.masks import mask_and_image
 
 COMMITTED = Path(__file__).parents[2] / "data_manifests"
 
@@ -37,6 +38,21 @@ def test_collection_joins_its_sources_and_keeps_cases_with_masks(root: Path) -> 
     assert first.extra.keys() == second.extra.keys()
     assert (first.extra["melanoma"], first.extra["age"], first.extra["diagnostic"]) == ("1", "", "")
     assert (second.extra["fitzpatrick"], second.extra["sex"], second.extra["diagnostic"]) == ("", "", "NEV")
+
+
+def test_masks_become_cases_of_their_own(root: Path) -> None:
+    mask, image = build_named(["lesion_synthesis"], root)
+    assert (mask.domain, mask.image, mask.mask) == ("mask", "derm_isic2017/m/1.png", "derm_isic2017/m/1.png")
+    assert (image.domain, image.image) == ("dermoscopy", "derm_isic2017/i/1.jpg")
+    assert mask.pair_id == image.pair_id == image.case_id != mask.case_id
+    assert mask.subject_id == image.subject_id
+
+
+@pytest.mark.parametrize(("changes", "message"), [({"mask": None}, "M037"), ({"pair_id": "1"}, "M038")])
+def test_a_case_without_a_mask_or_with_a_pair_is_refused(changes: dict[str, str | None], message: str) -> None:
+    columns = {"case_id": "1", "subject_id": "s", "domain": "a", "image": "i", "mask": "m", **changes}
+    with pytest.raises(ManifestError, match=message):
+        mask_and_image(Case(**columns))
 
 
 def test_source_by_its_own_name_keeps_all_cases(root: Path) -> None:
@@ -151,6 +167,9 @@ def test_committed_manifest_has_no_findings(name: str) -> None:
                 for column, classes in (("grade", 5), ("quality", 2))
             ),
             folds=5,
+        ),
+        "lesion_synthesis": Needs(
+            domains=("mask", "dermoscopy"), masks=("mask", "dermoscopy"), pairs=("mask", "dermoscopy"), folds=5
         ),
         "t1_to_flair": Needs(pairs=("t1", "flair"), masks=("t1", "flair"), paths=("labels",), folds=5),
     }

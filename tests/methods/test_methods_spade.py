@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils.parametrize import is_parametrized
 
+from medgan.errors import SettingsError
 from medgan.losses.style_prior import standard_normal_divergence
 from medgan.methods.spade import Spade, SpadeRecipe
 from medgan.networks.spade import Spade as SpadeNorm
@@ -106,10 +107,17 @@ def test_the_mean_style_is_drawn_without_a_reference_and_another_with_one() -> N
     learner, real = made().train(), batch()
     plain = learner.translate(real["a"], to="b")
     assert torch.equal(plain, learner.translate(real["a"], to="b"))
-    styled = learner.translate_like(real["a"], real["b"])
-    assert torch.equal(styled, learner.translate_like(real["a"], real["b"]))
+    style = learner.style_of(real["b"], domain="b")
+    assert torch.equal(style, learner.style_of(real["b"], domain="b"))
+    styled = learner.translate_styled(real["a"], to="b", style=style)
+    assert styled.shape == plain.shape
     assert not torch.equal(styled, plain)
-    assert learner.translate_like(real["a"], torch.zeros(2, 1, 50, 40)).shape == plain.shape
+    assert learner.style_of(torch.zeros(2, 1, 50, 40), domain="b").shape == (2, learner.style_size)
+
+
+def test_a_map_has_no_style() -> None:
+    with pytest.raises(SettingsError, match="S211"):
+        made().style_of(batch()["a"], domain="a")
 
 
 def test_without_the_encoder_there_is_no_style() -> None:
@@ -117,7 +125,7 @@ def test_without_the_encoder_there_is_no_style() -> None:
     generator, _ = learner.training_step(real)
     assert "kl" not in generator.losses
     assert not list(learner.encoder.parameters())
-    assert torch.equal(learner.translate_like(real["a"], real["b"]), learner.translate(real["a"], to="b"))
+    assert not learner.style_of(real["b"], domain="b").any()
 
 
 def test_losses_are_weighed_as_the_paper_says() -> None:

@@ -1,0 +1,74 @@
+"""Grey and RGB domains in one study: grey photographs, such as masks, are shown in three equal channels."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from medgan.errors import TrainingError
+from medgan.samples.prepared import PreparedCase
+
+Array = npt.NDArray[np.float32]
+_RGB = 3
+
+
+def in_equal_channels(
+    source: Sequence[PreparedCase], target: Sequence[PreparedCase]
+) -> tuple[list[PreparedCase], list[PreparedCase]]:
+    """Let two domains have as many channels: where one is grey and the other RGB, the grey one is repeated.
+
+    What is stored stays as it is. Colours are never taken away: no grey is made of RGB.
+
+    Args:
+        source: Cases of one domain.
+        target: Cases of the other.
+
+    Raises:
+        TrainingError: T010, if a domain mixes grey and RGB, or no such rule brings them together.
+    """
+    counts = [channels_of(side) for side in (source, target)]
+    if 0 in counts or counts[0] == counts[1]:
+        return list(source), list(target)
+    photographs = all(len(case.shape) == 3 for case in (*source, *target))
+    if set(counts) != {1, _RGB} or not photographs:
+        raise TrainingError(
+            "T010",
+            "the two domains do not fit together",
+            got=f"{counts[0]} and {counts[1]} channels",
+            expected="all grey or all RGB, or photographs of which one domain is grey and the other RGB",
+        )
+    first, second = ([_repeated(case) for case in side] for side in (source, target))
+    return first, second
+
+
+def channels_of(cases: Sequence[PreparedCase]) -> int:
+    """How many channels all cases of a domain have; 0 without cases.
+
+    Raises:
+        TrainingError: T010, if they differ.
+    """
+    found = sorted({case.shape[0] for case in cases})
+    if len(found) > 1:
+        raise TrainingError(
+            "T010",
+            "a domain mixes grey and colour images",
+            got=f"images of {found} channels",
+            expected="all grey or all RGB",
+            remedy="convert them on purpose before the study",
+        )
+    return found[0] if found else 0
+
+
+def repeated(pixels: Array, *, channels: int) -> Array:
+    """One channel (1, ...) shown as several equal ones, a view; other arrays as they are."""
+    return np.broadcast_to(pixels, (channels, *pixels.shape[1:])) if pixels.shape[0] == 1 else pixels
+
+
+def merged(pixels: Array, *, channels: int) -> Array:
+    """The mean of the channels, (1, ...), where one is wanted; else the array as it is."""
+    return pixels.mean(axis=0, keepdims=True) if channels == 1 and pixels.shape[0] > 1 else pixels
+
+
+def _repeated(case: PreparedCase) -> PreparedCase:
+    return case if case.shape[0] != 1 else replace(case, shape=(_RGB, *case.shape[1:]), repeated=_RGB)
