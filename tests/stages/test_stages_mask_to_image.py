@@ -1,13 +1,12 @@
 """Grey masks to RGB photographs, and back: from a manifest of pairs to translated images and their scores."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image as Pillow
 from tiny_studies import lesion_settings, lesion_study, run_here, write_settings
 
-from medgan.errors import GeometryError, MedganError
+from medgan.errors import GeometryError
 from medgan.imaging.read import read_image
 from medgan.manifests.manifest import Manifest, read_manifest, write_manifest
 from medgan.manifests.masks import mask_and_image
@@ -52,22 +51,3 @@ def test_a_mask_becomes_an_image_of_the_targets_channels(tmp_path, back: bool, m
     wrong = parent.of_domain(study.direction.target).cases[0]
     with pytest.raises(GeometryError, match="G005"):
         trained.translate(read_image(parent.image_path(wrong)))
-
-
-def test_a_mixed_domain_is_refused(tmp_path) -> None:
-    path = study_of_masks(tmp_path, back=False)
-    study = read_study(path)
-    manifest = read_manifest(study.manifest, root=study.data_root)
-    first = next(case for case in manifest if case.domain != "mask")
-    mixed = tuple(case for case in manifest if case.domain == "mask" or case == first)
-    mixed += tuple(replace(case, image=f"grey/{case.case_id}.png") for case in manifest if case not in mixed)
-    for case in mixed:
-        if case.image.startswith("grey/"):
-            grey = study.data_root / case.image
-            grey.parent.mkdir(exist_ok=True)
-            original = next(one for one in manifest if one.case_id == case.case_id)
-            with Pillow.open(study.data_root / original.image) as picture:
-                picture.convert("L").save(grey)
-    write_manifest(replace(manifest, cases=mixed), study.manifest)
-    with pytest.raises(MedganError, match=r"T010.*mixes grey and colour"):
-        run_here(path, until="fold0/seed0/train/made")
