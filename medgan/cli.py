@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from medgan.cli_tools import console, say, tools
 from medgan.errors import SHOW_PATHS, MedganError
 from medgan.settings.threads import quiet_openmp
 
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-console = Console()
+app.add_typer(tools)
 
 StudyFile = Annotated[Path, typer.Argument(help="study file (.yaml)", show_default=False)]
 Profile = Annotated[str | None, typer.Option(help="profile of the study file")]
@@ -109,11 +110,11 @@ def check(
             table.add_row(*map(escape, row))
         console.print(table)
         for line in filter(None, (comparison.sample, comparison.pairs_line)):
-            _say(line)
+            say(line)
     errors = sum(finding.severity == "error" for finding in findings)
     for finding in findings:
-        _say(str(finding))
-    _say(f"{errors} errors, {len(findings) - errors} warnings")
+        say(str(finding))
+    say(f"{errors} errors, {len(findings) - errors} warnings")
     if json_file is not None:
         replace_text(json_file, json.dumps(content, indent=2) + "\n")
     raise typer.Exit(1 if errors else 0)
@@ -215,11 +216,12 @@ def translate(
 
     options = _all_given(run=run, manifest=manifest, data_root=data_root, out=out)
     wanted = WantedStyles(random=styles, seed=style_seed, like=style_of)
-    trained = open_run(options.pop("run"), precision="bf16" if bf16 else "fp32")
-    with _results(options["out"]):
-        progress = _progress(options["out"], "translate")
-        for line in translate_new(trained, *options.values(), styles=wanted, progress=progress):
-            _say(line)
+    trained = open_run(options["run"], precision="bf16" if bf16 else "fp32")
+    cases, root, folder = options["manifest"], options["data_root"], options["out"]
+    with _results(folder):
+        progress = _progress(folder, "translate")
+        for line in translate_new(trained, cases, root, folder, styles=wanted, progress=progress):
+            say(line)
 
 
 @app.command()
@@ -249,7 +251,7 @@ def downstream(
     with _results(options["out"]):
         progress = _progress(options["out"], "downstream")
         for line in score_new(options["run"], options["manifest"], options["data_root"], options["out"], progress):
-            _say(line)
+            say(line)
 
 
 @app.command()
@@ -291,137 +293,13 @@ def measure(
     options = _all_given(run=run, manifest=manifest, reference=reference, data_root=data_root, out=out)
     with _results(options["out"]):
         for line in measure_new(*options.values()):
-            _say(line)
+            say(line)
 
 
 @app.command()
 def report(study: StudyFile, profile: Profile = None, output: Output = None, quiet: Quiet = False) -> None:
     """Write the report of a study whose jobs are done."""
     _one_job(study, profile, output, stage="report", quiet=quiet)
-
-
-@app.command()
-def methods() -> None:
-    """List the translation methods and the presets of their recipes."""
-    from medgan import discover
-
-    table = Table("method", "needs pairs", "what it does", "paper")
-    for name in discover.names("medgan.methods"):
-        method = discover.load("medgan.methods", name).method
-        table.add_row(name, "yes" if method.needs_pairs else "no", method.summary, method.paper)
-        for preset, settings in method.recipe_type.presets.items():
-            table.add_row(f"  preset {preset}", "", settings.summary, settings.paper)
-    console.print(table)
-
-
-@app.command()
-def tasks() -> None:
-    """List the downstream tasks."""
-    from medgan import discover
-
-    table = Table("task", "what it learns")
-    for name in discover.names("medgan.downstream"):
-        table.add_row(name, discover.load("medgan.downstream", name).task.summary)
-    console.print(table)
-
-
-@app.command()
-def schema(
-    method: Annotated[str | None, typer.Option(help="the recipe of a method, in place of a study file")] = None,
-) -> None:
-    """Print the JSON schema of a study file, for editors."""
-    from medgan import discover
-    from medgan.settings.study import Study
-
-    model: Any = Study if method is None else discover.load("medgan.methods", method).method.recipe_type
-    typer.echo(json.dumps(model.model_json_schema(), indent=2))
-
-
-@app.command()
-def manifest(
-    sources: Annotated[list[str], typer.Argument(help="names of data sets, or of a manifest medgan knows")],
-    data_root: Annotated[Path, typer.Option(help="folder that holds the data sets")],
-    out: Annotated[Path, typer.Option(help="CSV file to write")],
-) -> None:
-    """Make the manifest of downloaded data sets."""
-    from medgan.manifests.catalogue import build_named
-    from medgan.manifests.manifest import write_manifest
-
-    made = build_named(sources, data_root)
-    write_manifest(made, out)
-    _say(f"{len(made)} cases of {', '.join(made.domains)}: {out}")
-
-
-@app.command()
-def phantom(
-    name: Annotated[str, typer.Argument(help="fundus, lesion, ct or brain")],
-    out: Annotated[Path, typer.Option(help="folder to write")],
-    subjects: Annotated[int, typer.Option(help="number of generated subjects")] = 20,
-    seed: Annotated[int, typer.Option(help="seed of the generated images")] = 0,
-) -> None:
-    """Write a generated study with a known truth."""
-    from medgan import discover
-
-    path = discover.load("medgan.phantoms", name).write_study(out, seed=seed, subjects=subjects)
-    _say(str(path))
-
-
-@app.command()
-def checkpoints(
-    run: Annotated[Path, typer.Argument(help="folder of a train or downstream job", show_default=False)],
-    set_aside: Annotated[
-        bool, typer.Option("--set-aside", help="take damaged ones out of the way, to go on from the newest whole one")
-    ] = False,
-    export: Annotated[
-        bool, typer.Option("--export", help="write the weights again from the one they came from")
-    ] = False,
-) -> None:
-    """List a run's checkpoints, each read to its end; exit status 1 if one is damaged and stays where it is."""
-    from medgan.training import mend
-
-    for name in mend.set_aside(run) if set_aside else ():
-        _say(f"{name}: set aside as damaged_{name}")
-    if export:
-        _say(str(mend.export_again(run)))
-    found = mend.look_over(run)
-    for standing in found:
-        _say(str(standing))
-    if not found:
-        _say("no checkpoint is left: the next training begins anew")
-    raise typer.Exit(any(standing.wrong for standing in found))
-
-
-@app.command("import-weights")
-def import_weights(
-    file: Annotated[Path, typer.Argument(help="generator from source to target (.pth)", show_default=False)],
-    out: Annotated[Path, typer.Option(help="folder of the run to make")],
-    source: Annotated[str, typer.Option(help="name of the domain that it takes")],
-    target: Annotated[str, typer.Option(help="name of the domain that it gives")],
-    back: Annotated[Path | None, typer.Option(help="CycleGAN's generator from target to source")] = None,
-    size_px: Annotated[int, typer.Option(min=16, help="longer side that images are brought to")] = 256,
-) -> None:
-    """Make a run of generators that the published CycleGAN or pix2pix code saved; only tensors are read."""
-    from medgan.stages.import_weights import import_weights as import_files
-
-    for line in import_files(file, out, source=source, target=target, back=back, size_px=size_px):
-        _say(line)
-
-
-@app.command()
-def deidentify(
-    source: Annotated[Path, typer.Argument(help="file, folder or zip archive with images", show_default=False)],
-    out: Annotated[Path, typer.Argument(help="folder to make", show_default=False)],
-    reviewed: Annotated[bool, typer.Option("--reviewed", help="somebody has looked for text in the pixels")] = False,
-    key: Annotated[Path | None, typer.Option(help="secret of the new ids, made if absent; random without")] = None,
-    crosswalk: Annotated[Path | None, typer.Option(help="file for old and new ids, outside the folder")] = None,
-) -> None:
-    """Write images anew without what tells who the patients are; exit status 1 if some were not exported."""
-    from medgan.stages.deidentify import deidentify as deidentify_source
-
-    done = deidentify_source(source, out, reviewed=reviewed, key=key, crosswalk=crosswalk)
-    for line in done.lines():
-        _say(line)
-    raise typer.Exit(1 if done.refused else 0)
 
 
 def _resources(*, cores: int, gpus: int = 0, gpus_per_job: int = 1, cluster: str | None = None) -> Any:
@@ -438,7 +316,7 @@ def _run(study: Any, resources: Any, *, dry_run: bool, keep_going: bool, passed_
     with watch(console, plain=quiet or not console.is_terminal) as show:
         launch(study, resources=resources, dry_run=dry_run, keep_going=keep_going, passed_on=passed_on, report=show)
     if not dry_run:
-        _say(f"The report: {study.output / 'report' / 'report.html'}")
+        say(f"The report: {study.output / 'report' / 'report.html'}")
         _say_left_out(study)
 
 
@@ -459,7 +337,7 @@ def _one_job(
     end_with_launcher()
     study = read_study(path, profile=profile, output=output).model_copy(update=changes or {})
     job = find_job(study, stage, JobArguments(**arguments))
-    run_job(study, job, report=_say)
+    run_job(study, job, report=say)
 
 
 def _going_on(*, keep_going: bool) -> dict[str, Any]:
@@ -475,9 +353,9 @@ def _say_left_out(study: Any) -> None:
     path = Workspace(study.output).prepared / FILE
     left_out = read_left_out(path)
     for one in left_out:
-        _say(f"left out [{one.code}] {one.where}: {one.message}; {one.remedy}")
+        say(f"left out [{one.code}] {one.where}: {one.message}; {one.remedy}")
     if left_out:
-        _say(f"{len(left_out)} cases left out: {path}")
+        say(f"{len(left_out)} cases left out: {path}")
         raise typer.Exit(1)
 
 
@@ -495,12 +373,7 @@ def _results(folder: Path) -> Iterator[None]:
 def _progress(folder: Path, what: str) -> Any:
     from medgan.stages.progress import Progress
 
-    return Progress(folder / "progress.json", what=what, report=_say)
-
-
-def _say(line: str) -> None:
-    """Print a line as it is: paths unbroken, brackets in ids no markup."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True, emoji=False)
+    return Progress(folder / "progress.json", what=what, report=say)
 
 
 def _all_given(**options: Path | None) -> dict[str, Path]:
