@@ -7,7 +7,7 @@ import statistics
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
-from training import _Clock, machine
+from training import Clock, machine
 
 from medgan.discover import load
 from medgan.training.device import autocast, lay_out, pick_device, pick_layout, pick_precision, placed
@@ -46,7 +46,7 @@ def measured(options: argparse.Namespace, device: torch.device) -> dict[str, lis
     batch = {domain: torch.rand(1, 3, options.size, options.size).mul(2).sub(1) for domain in "ab"}
     learners = {name: build(name, options).to(device).train() for name in options.methods}
     states = {name: TrainingState(learner, ema_decay=None) for name, learner in learners.items()}
-    precision, clock = pick_precision("auto", device), _Clock(device)
+    precision, clock = pick_precision("auto", device), Clock(device)
     times: dict[str, list[float]] = {name: [] for name in learners}
     for learner in learners.values():
         lay_out(learner, pick_layout(learner, device, precision))

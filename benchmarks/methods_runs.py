@@ -126,7 +126,7 @@ def _trained(learner: Translator, recipe: Recipe, task: Task, run: Path) -> dict
     if type(learner).fit is not Translator.fit:
         learner.fit(samples.each("a"), samples.each("b"))
     fitted = time.process_time()
-    count = recipe.batch_size * learner.batches_per_step
+    count = recipe.batch_size
     settings = LoopSettings(
         total_steps=recipe.total_steps,
         seed=SEED,

@@ -87,7 +87,7 @@ def measure(method: str, options: argparse.Namespace, device: torch.device) -> R
         if isinstance(network, torch.nn.Module):
             network.to(device)
     ours, theirs = [], []
-    clock = _Clock(device)
+    clock = Clock(device)
 
     def after(_: int) -> None:
         ours.append(clock.lap())
@@ -174,7 +174,7 @@ def gradients(
         learner.zero_grad()
 
 
-class _Clock:
+class Clock:
     """Seconds since the last lap, when the device has done all that it was given."""
 
     def __init__(self, device: torch.device) -> None:
@@ -182,6 +182,7 @@ class _Clock:
         self._last = time.perf_counter()
 
     def lap(self) -> float:
+        """Wait for the device, and give the seconds."""
         self._wait()
         now = time.perf_counter()
         took, self._last = now - self._last, now

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from medgan.losses.adversarial import discriminator_loss, generator_loss
+from medgan.losses.latent import kl_of_diagonal_normal
 from medgan.losses.perceptual import feature_distance
-from medgan.losses.style_prior import standard_normal_divergence
 from medgan.networks.blocks import evaluating
 from medgan.networks.initialisation import initialise
 from medgan.networks.multiscale_discriminator import MultiScaleDiscriminator
 from medgan.networks.patch_discriminator import Patch, check_patch_fits
-from medgan.networks.spade import SpadeGenerator, StyleEncoder
+from medgan.networks.spade import ReferenceEncoder, SpadeGenerator
 from medgan.networks.spectral import spectrally_normalised
 from medgan.settings.features import FeatureSettings
 from medgan.settings.recipe import Preset, Recipe
@@ -103,7 +103,7 @@ class Spade(StyledTranslator):
             hidden=recipe.map_width,
         )
         self.g_ab = spectrally_normalised(initialise(generator))
-        encoder = StyleEncoder(
+        encoder = ReferenceEncoder(
             shape.channels, size_px=shape.size_px, width=recipe.encoder_width, style_size=recipe.style_size
         )
         self.encoder: nn.Module = initialise(encoder) if recipe.style else nn.Identity()
@@ -126,7 +126,7 @@ class Spade(StyledTranslator):
         if recipe.style:
             mean, log_variance = self.encoder(real_b)
             style = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
-            losses["kl"] = recipe.weight_kl * standard_normal_divergence(mean, log_variance)
+            losses["kl"] = recipe.weight_kl * kl_of_diagonal_normal(mean, log_variance)
         fake_b = self.g_ab(labels, style)
         of_real, of_fake = self._judged(labels, real_b, fake_b)
         fooled = [generator_loss(layers[-1], kind="hinge") for layers in of_fake]

@@ -2,15 +2,12 @@
 
 import threading
 from collections.abc import Sequence
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from medgan.errors import GeometryError, SettingsError
-
-Frozen = TypeVar("Frozen", bound=nn.Module)
 
 
 class FeatureNetwork(nn.Module):
@@ -122,15 +119,6 @@ class FeatureNetwork(nn.Module):
         rows, columns = -image.shape[-2] % self.size_multiple, -image.shape[-1] % self.size_multiple
         padded = F.pad(image, (0, columns, 0, rows), mode="replicate") if rows or columns else image
         return (padded.expand(-1, self.in_channels, -1, -1) - self.mean) / self.std
-
-
-def without_parameters(network: Frozen) -> Frozen:
-    """Make buffers of a network's parameters, in place: they are kept and moved with it, and nothing trains them."""
-    for module in network.modules():
-        for name, parameter in list(module.named_parameters(recurse=False)):
-            delattr(module, name)
-            module.register_buffer(name, parameter.detach().clone())
-    return network
 
 
 def random_features(channels: int, *, width: int = 32, seed: int = 0) -> FeatureNetwork:

@@ -146,7 +146,7 @@ class SpadeGenerator(nn.Module):
         return torch.tanh(self.last(F.leaky_relu(features, 0.2)))[..., :height, :width]
 
 
-class StyleEncoder(nn.Module):
+class ReferenceEncoder(nn.Module):
     """An image to the mean and the log variance of its style.
 
     Convolutions of stride 2 with instance normalisation, as many as give a grid of about 4 px; then a linear layer

@@ -110,7 +110,7 @@ def train_translator(
     with losses_drawn(folder, plan.name):
         train(
             learner,
-            lambda step: samples.draw(step, recipe.batch_size * learner.batches_per_step),
+            lambda step: samples.draw(step, recipe.batch_size),
             run=folder,
             settings=settings,
             identity=identity,

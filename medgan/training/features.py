@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -20,10 +20,6 @@ from medgan.settings.features import FeatureSettings
 from medgan.training.foreign import read_state_dict
 from medgan.training.tensor_files import refuse_pickle, sha256
 from medgan.training.weights import read_weights
-
-Network = TypeVar("Network", bound=nn.Module)
-FeaturePlan = dict[str, Any]
-"""Which network, for images of how many channels, which layers, and what a run's network was made from."""
 
 _VGG_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -81,62 +77,10 @@ def loss_features(settings: FeatureSettings, *, channels: int) -> FeatureNetwork
         CheckpointError: C001, no such file; C007 or C008, not this network's weights; those of reading a run.
         SettingsError: S040, if its package is not installed; S041, if it has no such layer.
     """
-    return filled_features(feature_plan(settings, channels=channels), settings)
-
-
-def feature_plan(settings: FeatureSettings, *, channels: int) -> FeaturePlan:
-    """What :func:`empty_features` builds a network from, as JSON values: all but its weights.
-
-    Raises:
-        CheckpointError: C004, if it is not a downstream run; those of reading a run.
-    """
-    plan: FeaturePlan = {"network": settings.network, "channels": channels, "layers": list(settings.layers)}
-    if settings.network == "run":
-        identity = read_weights(Path(str(settings.weights)))[0].identity
-        if identity.method not in {"segmentation", "classification"}:
-            raise CheckpointError(
-                "C004",
-                "not a downstream run",
-                where=str(settings.weights),
-                got=identity.method,
-                expected="the run of a segmentation or classification task",
-            )
-        plan["run"] = {"method": identity.method, "recipe": dict(identity.recipe), "shape": dict(identity.shape)}
-    return plan
-
-
-def empty_features(plan: FeaturePlan) -> FeatureNetwork:
-    """A feature network without its weights, but for random features, which have no others.
-
-    Raises:
-        SettingsError: S041, if it has no such layer.
-    """
-    name, channels = plan["network"], int(plan["channels"])
-    if name == "random":
-        made = random_features(channels)
-    elif name == "efficientnet-lite0":
-        made = _of_efficientnet(EfficientNet(3, 1000, pretrained="efficientnet-lite0", load=False), channels=3)
-    elif name == "vessels":
-        levels = ("unet1.first", "unet1.down_path.0", "unet1.down_path.1")
-        made = FeatureNetwork(VesselWNet(), layers=levels, in_channels=3, mean=(-1.0,), std=(2.0,), size_multiple=4)
-    elif name == "run":
-        made = _of_run(plan["run"])
-    else:
-        # An image in [-1, 1] is twice one in [0, 1], less 1.
-        mean, std = [2 * value - 1 for value in _IMAGENET_MEAN], [2 * value for value in _IMAGENET_STD]
-        vgg = vgg16_layers() if name == "vgg16" else vgg19_layers()
-        made = FeatureNetwork(vgg, layers=_VGG_LAYERS, in_channels=3, mean=mean, std=std)
-    return made.with_layers(plan["layers"]) if plan["layers"] else made
-
-
-def filled_features(plan: FeaturePlan, settings: FeatureSettings) -> FeatureNetwork:
-    """The network of a plan with the weights that the settings name; errors as for :func:`loss_features`."""
-    made = empty_features(plan)
-    if settings.network == "efficientnet-lite0":
-        made.network.load_state_dict(imagenet_lite0().state_dict())
+    made = _made(settings, channels=channels)
     if settings.weights is not None:
-        _filled(made.network, _own_tensors(settings.network, settings.weights, made.network), settings.weights)
-    return made
+        _fill(made.network, _own_tensors(settings.network, settings.weights, made.network), settings.weights)
+    return made.with_layers(settings.layers) if settings.layers else made
 
 
 def features_digest(settings: FeatureSettings) -> str:
@@ -153,6 +97,23 @@ def features_digest(settings: FeatureSettings) -> str:
     return sha256(path)
 
 
+def _made(settings: FeatureSettings, *, channels: int) -> FeatureNetwork:
+    """The network with its usual layers, and without the weights that are in a file."""
+    if settings.network == "random":
+        return random_features(channels)
+    if settings.network == "efficientnet-lite0":
+        return _of_efficientnet(imagenet_lite0(), channels=3)
+    if settings.network == "run":
+        return _of_run(Path(str(settings.weights)))
+    if settings.network == "vessels":
+        levels = ("unet1.first", "unet1.down_path.0", "unet1.down_path.1")
+        return FeatureNetwork(VesselWNet(), layers=levels, in_channels=3, mean=(-1.0,), std=(2.0,), size_multiple=4)
+    # An image in [-1, 1] is twice one in [0, 1], less 1.
+    mean, std = [2 * value - 1 for value in _IMAGENET_MEAN], [2 * value for value in _IMAGENET_STD]
+    vgg = vgg16_layers() if settings.network == "vgg16" else vgg19_layers()
+    return FeatureNetwork(vgg, layers=_VGG_LAYERS, in_channels=3, mean=mean, std=std)
+
+
 def _own_tensors(name: str, path: Path, network: nn.Module) -> dict[str, Tensor]:
     """The weights in a file or run, by the network's own names."""
     if name == "run":
@@ -163,15 +124,24 @@ def _own_tensors(name: str, path: Path, network: nn.Module) -> dict[str, Tensor]
     return _by_paper(_tensors(path), network)
 
 
-def _of_run(run: Mapping[str, Any]) -> FeatureNetwork:
+def _of_run(folder: Path) -> FeatureNetwork:
     """The network of a downstream run, and its encoder's levels."""
-    recipe: Mapping[str, Any] = run["recipe"]
-    channels, classes = (int(run["shape"].get(name, 0)) for name in ("channels", "classes"))
-    if run["method"] == "classification":
+    identity = read_weights(folder)[0].identity
+    recipe: Mapping[str, Any] = identity.recipe
+    channels, classes = (int(identity.shape.get(name, 0)) for name in ("channels", "classes"))
+    if identity.method == "classification":
         classifier = EfficientNet(channels, classes, pretrained=recipe.get("pretrained"), load=False)
         return _of_efficientnet(classifier, channels=channels)
-    network, layers = _segmenter(recipe, channels, classes)
-    return FeatureNetwork(network, layers=layers, in_channels=channels, size_multiple=16)
+    if identity.method == "segmentation":
+        network, layers = _segmenter(recipe, channels, classes)
+        return FeatureNetwork(network, layers=layers, in_channels=channels, size_multiple=16)
+    raise CheckpointError(
+        "C004",
+        "not a downstream run",
+        where=str(folder),
+        got=identity.method,
+        expected="the run of a segmentation or classification task",
+    )
 
 
 def _segmenter(recipe: Mapping[str, Any], channels: int, classes: int) -> tuple[nn.Module, tuple[str, ...]]:
@@ -211,7 +181,7 @@ def _tensors(path: Path, *, inside: str | None = None) -> dict[str, Tensor]:
         raise CheckpointError("C002", "not a safetensors file", where=str(path), got=str(error)) from error
 
 
-def _filled(network: Network, tensors: Mapping[str, Tensor], path: Path) -> Network:
+def _fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     try:
         network.load_state_dict(dict(tensors))
     except RuntimeError as error:
@@ -222,7 +192,6 @@ def _filled(network: Network, tensors: Mapping[str, Tensor], path: Path) -> Netw
             got=" ".join(str(error).split())[:300],
             expected=type(network).__name__,
         ) from error
-    return network
 
 
 def _absent(path: Path) -> CheckpointError:

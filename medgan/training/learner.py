@@ -104,30 +104,6 @@ def freeze_all_but(learner: Learner, group: str) -> None:
             parameter.requires_grad_(name == group)
 
 
-def split_batch(batch: Batch, count: int) -> list[Batch]:
-    """Share a batch out, every ``count``-th sample to the same part.
-
-    Several ranks' parts then hold together what one process's part would hold.
-
-    Args:
-        batch: Tensors (N, ...) by name; N is a multiple of ``count``.
-        count: How many parts.
-
-    Raises:
-        TrainingError: T014, if the samples cannot be shared out evenly.
-    """
-    uneven = [name for name, tensor in batch.items() if not len(tensor) or len(tensor) % count]
-    if uneven:
-        raise TrainingError(
-            "T014",
-            "the batch cannot be shared out among the turns of a step",
-            got=f"{len(batch[uneven[0]])} samples of {uneven[0]!r}",
-            expected=f"a multiple of {count}",
-            remedy="draw batches_per_step times batch_size samples",
-        )
-    return [{name: tensor[part::count] for name, tensor in batch.items()} for part in range(count)]
-
-
 def expected_turn(turn: Turn | None, group: str) -> Turn:
     """The turn, if it is one of the group that comes next and has losses.
 

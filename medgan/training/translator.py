@@ -50,14 +50,6 @@ class Translator(Learner):
         self.recipe = recipe
         self.shape = shape
 
-    @property
-    def batches_per_step(self) -> int:
-        """How many times ``batch_size`` samples a step takes; several where a critic steps several times.
-
-        :func:`~medgan.training.learner.split_batch` gives the parts.
-        """
-        return 1
-
     def optimizer(self, group: str) -> OptimizerSettings:
         """The recipe's optimizer, the same for every group."""
         recipe = self.recipe

@@ -136,7 +136,6 @@ def doubled_digits(learner: Learner, draw: Draw) -> tuple[Learner, Draw]:
 def trained(name: str, make: Callable[..., tuple[Learner, Sample]], law: str, folder: Path, *, size: int) -> None:
     torch.manual_seed(zlib.crc32(name.encode()) + 100 * rank())  # other weights on each rank: rank 0's are shared
     learner, sample = make(**(QUIET if law == "parity" else {}))
-    size *= getattr(learner, "batches_per_step", 1)
     draw = batches(sample, size)
     if law == "parity":
         learner, draw = doubled_digits(quiet(learner), draw)

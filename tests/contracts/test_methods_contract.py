@@ -85,7 +85,7 @@ def train(learner: Translator, batch: dict[str, Tensor], *, steps: int) -> list[
 
 def turns_of(learner: Translator, batch: dict[str, Tensor]):
     """A step's turns, each asked for once everybody else is frozen, and no more of them than were declared."""
-    step = learner.training_step(enough(learner, batch))
+    step = learner.training_step(batch)
     for group in learner.turns:
         freeze_all_but(learner, group)
         turn = next(step)
@@ -94,11 +94,6 @@ def turns_of(learner: Translator, batch: dict[str, Tensor]):
         yield turn
     with pytest.raises(StopIteration):
         next(step)
-
-
-def enough(learner: Translator, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The batch as often as a step takes one."""
-    return {key: tensor.repeat(learner.batches_per_step, 1, 1, 1) for key, tensor in batch.items()}
 
 
 def padded(image: Tensor, *, multiple: int) -> Tensor:

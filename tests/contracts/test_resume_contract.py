@@ -105,10 +105,9 @@ def go(package: str, name: str, run: Path, on_step: Callable[[int], None] | None
     )
     torch.manual_seed(os.getpid())  # nothing may depend on what was drawn before
     learner = made(package, name)
-    times = getattr(learner, "batches_per_step", 1)
     train(
         learner,
-        lambda number: {key: value.repeat_interleave(times, 0) for key, value in drawn(package, number, name).items()},
+        lambda number: drawn(package, number, name),
         run=run,
         settings=settings,
         validate=lambda learner: score(learner, package, name),

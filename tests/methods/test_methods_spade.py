@@ -9,10 +9,10 @@ from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils.parametrize import is_parametrized
 
 from medgan.errors import SettingsError
-from medgan.losses.style_prior import standard_normal_divergence
+from medgan.losses.latent import kl_of_diagonal_normal
 from medgan.methods.spade import Spade, SpadeRecipe
+from medgan.networks.spade import ReferenceEncoder, SpadeGenerator, SpadeResidualBlock
 from medgan.networks.spade import Spade as SpadeNorm
-from medgan.networks.spade import SpadeGenerator, SpadeResidualBlock, StyleEncoder
 from medgan.training.translator import SampleShape
 
 GREY = SampleShape(1, 1, 32)
@@ -49,7 +49,7 @@ def test_generator_and_discriminator_learn_at_two_rates() -> None:
 
 def test_256_px_give_the_papers_networks() -> None:
     with torch.device("meta"):
-        generator, encoder = SpadeGenerator(2, 3, size_px=256), StyleEncoder(3, size_px=256)
+        generator, encoder = SpadeGenerator(2, 3, size_px=256), ReferenceEncoder(3, size_px=256)
     blocks = [block for block in generator.blocks if isinstance(block, SpadeResidualBlock)]
     assert [block.conv_2.out_channels for block in blocks] == [1024, 1024, 1024, 512, 256, 128, 64]
     assert generator.first.out_features == 16384 == 1024 * 4 * 4
@@ -134,7 +134,7 @@ def test_losses_are_weighed_as_the_paper_says() -> None:
     assert set(discriminator.losses) == {"adversarial"}
     mean, log_variance = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
     expected = 0.5 * (1 + (torch.e - 2))
-    assert standard_normal_divergence(mean, log_variance).item() == pytest.approx(expected)
+    assert kl_of_diagonal_normal(mean, log_variance).item() == pytest.approx(expected)
 
 
 def test_another_size_than_in_training_is_drawn_whole() -> None:

@@ -90,7 +90,7 @@ def test_every_method_takes_the_settings_up(name: str, settings: dict[str, objec
     torch.manual_seed(0)
     method, shape = METHODS[name], SampleShape(3, 1, 32)
     learner = method(method.recipe_type(**{**method.recipe_type.tiny().model_dump(), **settings}), shape=shape)
-    a = torch.rand(2 * learner.batches_per_step, 3, 32, 32) * 2 - 1
+    a = torch.rand(2, 3, 32, 32) * 2 - 1
     learner.fit(list(a), list(-a))
     state, losses = torch.get_rng_state(), set()
     turns = learner.training_step({"a": a, "b": -a})

@@ -114,7 +114,7 @@ def test_every_method_takes_them_up(name: str, neighbours: int, tmp_path: Path) 
     settings = {**method.recipe_type.tiny().model_dump(), "extra": extra, "neighbours": neighbours}
     learner = method(method.recipe_type(**settings), shape=SampleShape(1, neighbours, 32))
     before = set(learner.state_dict())
-    a = torch.rand(2 * learner.batches_per_step, neighbours, 32, 32) * 2 - 1
+    a = torch.rand(2, neighbours, 32, 32) * 2 - 1
     learner.fit(list(a), list(-a))
     losses = {loss for turn in learner.training_step({"a": a, "b": -a}) for loss in turn.losses}
     for key in wanted:
