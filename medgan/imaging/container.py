@@ -157,7 +157,14 @@ def _unreadable(path: Path, kind: str) -> ReadError:
         where=str(path),
         got=kind,
         expected="PNG, JPEG, TIFF, NIfTI (.nii, .nii.gz) or DICOM",
-        remedy="save it as PNG from a program that opens it, not as JPEG, which loses once more"
-        if kind in _PICTURES
-        else "convert it, or correct the manifest",
+        remedy=_remedy(path, kind),
     )
+
+
+def _remedy(path: Path, kind: str) -> str:
+    if kind in _PICTURES:
+        return "save it as PNG from a program that opens it, not as JPEG, which loses once more"
+    header = path.with_suffix(".hdr")
+    if path.suffix.lower() == ".img" and header.is_file():
+        return f"these are voxels alone; name their header, {header.name}"
+    return "convert it, or correct the manifest"

@@ -353,3 +353,13 @@ def test_two_writes_of_the_same_are_the_same_bytes(rng, make_nifti, tmp_path):
     for name in ("a.nii.gz", "b.nii.gz"):
         write_image(image, tmp_path / name, like=image)
     assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
+
+
+def test_voxels_named_without_their_header_lead_to_it(tmp_path):
+    pair = nib.Nifti1Pair(np.arange(60, dtype=np.int16).reshape(3, 4, 5), np.eye(4))
+    nib.save(pair, tmp_path / "brain.img")
+    with pytest.raises(ReadError, match=r"R002.*voxels alone; name their header, brain\.hdr"):
+        read_image(tmp_path / "brain.img")
+    (tmp_path / "brain.hdr").unlink()
+    with pytest.raises(ReadError, match=r"R002.*convert it"):
+        read_image(tmp_path / "brain.img")
