@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _LABELS_IN, _AXES_IN, _NUMBERS_IN = 3.0, 4.1, 4.3
 _N_IN, _OUTCOME_IN = 2.5, 3.25
 _HEADING_IN, _PADDING_IN, _LINE_IN, _FOOT_IN, _TOP_IN = 0.36, 0.15, 0.165, 0.62, 0.04
-_LABEL_LETTERS = 40
+_LABEL_LETTERS, _BOLD_LETTERS = 40, 35
 
 
 class Line(NamedTuple):
@@ -79,7 +79,8 @@ def _lines(rows: Sequence[ComparisonRow]) -> Iterator[Line]:
             yield Line(None, (cases_label(cases, swept=True),), _HEADING_IN)
         for row in rows:
             if row.target_cases == cases:
-                wrapped = textwrap.wrap(contrast(row), _LABEL_LETTERS, break_on_hyphens=False) or [contrast(row)]
+                letters = _BOLD_LETTERS if row.primary else _LABEL_LETTERS
+                wrapped = textwrap.wrap(contrast(row), letters, break_on_hyphens=False) or [contrast(row)]
                 yield Line(row, tuple(wrapped), _PADDING_IN + _LINE_IN * len(wrapped))
 
 

@@ -79,7 +79,8 @@ def test_forest_of_nothing_but_undefined_is_not_drawable(sweep: ReportContent, m
 
 def test_each_line_of_a_label_is_a_text_of_its_own(make_primary) -> None:
     """matplotlib's own line breaks are laid out by another font than the browser's."""
-    svg = forest([make_primary(arm="source images translated by a model with a name")], confidence=0.95, prefix="f1")
+    row = make_primary(arm="source images translated by a model with a name", primary=False)
+    svg = forest([row], confidence=0.95, prefix="f1")
     lines = re.findall(r'<text style="([^"]*)"[^>]*>(source images[^<]*|a name against[^<]*)</text>', svg)
     assert len(lines) == 2
     assert all("text-anchor: end" in style for style, _ in lines)
@@ -107,3 +108,13 @@ def test_curves_stay_small_and_survive_what_is_not_finite() -> None:
 
 def test_letters_that_the_measuring_font_lacks_are_kept(make_primary) -> None:
     assert "眼底" in forest([make_primary(arm="眼底")], confidence=0.95, prefix="f1")
+
+
+def test_a_bold_label_of_the_forest_has_room(make_primary) -> None:
+    """Bold letters are wider: "source images translated by cut against" was cut off in one line."""
+    named = "source images translated by cut"
+    primary = make_primary(arm=named, baseline="original source images")
+    said = texts(forest([primary, replace(primary, primary=False)], confidence=0.95, prefix="f1"))
+    assert "source images translated by cut against" in said
+    assert said.count("source images translated by cut against") == 1
+    assert "source images translated by cut" in said
