@@ -6,14 +6,14 @@ A name is that of a method, or of a method and one of its presets: ``pix2pix:l1`
 from collections.abc import Mapping
 
 UNPAIRED = ("identity", "histogram_matching", "cyclegan", "unit", "munit", "cut", "cut:fastcut")
-PAIRED = ("pix2pix", "pix2pix:l1", "pix2pix:gan", "pix2pix:cgan", "pix2pix:l1-gan", "pix2pix:encoder-decoder")
+PIX2PIX = ("pix2pix", "pix2pix:l1", "pix2pix:gan", "pix2pix:cgan", "pix2pix:l1-gan", "pix2pix:encoder-decoder")
 TRIVIAL = ("identity", "histogram_matching")
 
 RUNS: Mapping[str, tuple[str, ...]] = {
     "dermoscopy_to_clinical": UNPAIRED,
     "poor_to_good_fundus": UNPAIRED,
-    "t1_to_flair": (*UNPAIRED, "cyclegan:gan", *PAIRED),
-    "mask_to_dermoscopy": (*TRIVIAL, *PAIRED),
+    "t1_to_flair": (*UNPAIRED, "cyclegan:gan", *PIX2PIX, "spade:image-map", "deepsim"),
+    "mask_to_dermoscopy": (*TRIVIAL, *PIX2PIX, "spade", "deepsim"),
     "super_resolution": (*TRIVIAL, "pix2pix", "pix2pix:l1", "srgan", "srgan:srresnet-mse"),
 }
 
@@ -31,11 +31,6 @@ NARROW: Mapping[str, object] = {
 
 VARIANTS: Mapping[str, Mapping[str, object]] = {
     "cyclegan:gan": {"weight_cycle": 0.0},  # and with it the identity loss, whose weight is a multiple
-    "pix2pix:l1": {"weight_adversarial": 0.0},
-    "pix2pix:gan": {"weight_l1": 0.0, "conditional": False},
-    "pix2pix:cgan": {"weight_l1": 0.0},
-    "pix2pix:l1-gan": {"conditional": False},
-    "pix2pix:encoder-decoder": {"generator": "encoder-decoder"},
 }
 """Settings of what needs no preset of its own."""
 
