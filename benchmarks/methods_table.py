@@ -5,7 +5,7 @@ A name is that of a method, or of a method and one of its presets: ``pix2pix:l1`
 
 from collections.abc import Mapping
 
-UNPAIRED = ("identity", "histogram_matching", "cyclegan", "unit", "munit", "cut", "cut:fastcut")
+UNPAIRED = ("identity", "histogram_matching", "cyclegan", "unit", "munit", "cut", "cut:fastcut", "stargan")
 PIX2PIX = ("pix2pix", "pix2pix:l1", "pix2pix:gan", "pix2pix:cgan", "pix2pix:l1-gan", "pix2pix:encoder-decoder")
 TRIVIAL = ("identity", "histogram_matching")
 

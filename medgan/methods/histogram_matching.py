@@ -9,7 +9,7 @@ from torch import Tensor
 
 from medgan.errors import TrainingError
 from medgan.settings.recipe import Recipe
-from medgan.training.translator import Domain, SampleShape, Translator
+from medgan.training.translator import LETTERS, Domain, SampleShape, Translator
 
 BACKGROUND = -1.0
 
@@ -27,7 +27,7 @@ class HistogramMatchingRecipe(Recipe):
 
 
 class HistogramMatching(Translator):
-    """Maps each image's own quantiles to its target domain's, channel by channel, by a monotone function.
+    """Maps each image's own quantiles to the wanted domain's, channel by channel, by a monotone function.
 
     A domain's quantile function is the mean of its images' (of slices, for a volume), each weighted by its pixels:
     the histogram of a typical image, where the pooled one would be broader than any. Pixels at exactly -1 in every
@@ -37,6 +37,7 @@ class HistogramMatching(Translator):
 
     summary = "Baseline: quantiles of each image mapped to those of the other domain"
     paper = "Nyul et al. 2000, New variants of a method of MRI scale standardization, doi:10.1109/42.836373"
+    many_domains = True
     recipe_type = HistogramMatchingRecipe
     directions = ("a", "b")
     size_multiple = 1
@@ -44,16 +45,17 @@ class HistogramMatching(Translator):
     def __init__(self, recipe: HistogramMatchingRecipe, *, shape: SampleShape) -> None:
         super().__init__(recipe, shape=shape)
         self.recipe: HistogramMatchingRecipe = recipe
+        self.directions = LETTERS[: shape.domains]
         for domain in self.directions:
             unknown = torch.full((shape.channels, recipe.quantiles), float("nan"))
             self.register_buffer(f"quantiles_{domain}", unknown)
 
-    def fit(self, samples_a: Iterable[Tensor], samples_b: Iterable[Tensor]) -> None:
+    def fit(self, *samples: Iterable[Tensor]) -> None:
         """Take each domain's mean quantile function; a domain without foreground stays unknown."""
-        for domain, samples in (("a", samples_a), ("b", samples_b)):
+        for domain, of_domain in zip(self.directions, samples, strict=True):
             known = self.get_buffer(f"quantiles_{domain}")
             total, pixels = torch.zeros(known.shape, dtype=torch.float64), 0
-            for sample in samples:
+            for sample in of_domain:
                 image = self.middle(sample[None])[0].cpu()
                 values = image[:, _foreground(image)]
                 if values.numel():

@@ -14,7 +14,8 @@ Prediction = Literal["image", "change"]
 
 Padding = Literal["reflect", "zeros"]
 
-_INSIDE = 0.999
+INSIDE = 0.999
+"""An image times this has a finite inverse of tanh."""
 
 
 class ResNetGenerator(nn.Module):
@@ -136,7 +137,7 @@ class ResNetGenerator(nn.Module):
     def _drawn(self, image: Tensor, features: Tensor) -> Tensor:
         drawn = self.decoder(features)
         if self.predicts == "change":
-            drawn = drawn + torch.atanh(_INSIDE * image.float())
+            drawn = drawn + torch.atanh(INSIDE * image.float())
         return torch.tanh(drawn)
 
 

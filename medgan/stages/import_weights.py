@@ -56,7 +56,7 @@ def import_weights(
         identity = Identity(
             method=method,
             recipe=recipe.model_dump(mode="json"),
-            shape=shape._asdict(),
+            shape=shape.told(),
             directions=("a", "b") if back is not None else ("b",),
             intensity={"source": _CONTRACT, "target": _CONTRACT},
             data={name: sha256(path) for name, path in files.items()},

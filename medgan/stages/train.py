@@ -95,7 +95,7 @@ def train_translator(
     identity = Identity(
         method=plan.method,
         recipe=recipe.model_dump(mode="json"),
-        shape=shape._asdict(),
+        shape=shape.told(),
         directions=learner.directions,
         intensity={"source": contract(source), "target": contract(target)},
         data={"manifest": materials.manifest.digest, **loss_files(recipe)},

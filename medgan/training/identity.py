@@ -58,7 +58,7 @@ def identity_of(
     return Identity(
         method=method,
         recipe=learner.recipe.model_dump(mode="json"),
-        shape=learner.shape._asdict(),
+        shape=learner.shape.told(),
         directions=tuple(learner.directions),
         intensity=intensity or {},
         data={**(data or {}), **loss_files(learner.recipe)},
