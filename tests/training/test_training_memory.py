@@ -198,14 +198,14 @@ def test_methods_that_say_so_average_over_samples(name, monkeypatch):
     method = discover.load("medgan.methods", name).method
     if not method.averages_over_samples:
         pytest.skip(f"{name} does not say that its losses are means over samples")
-    monkeypatch.setattr(torch, "rand", lambda *size, **kind: torch.full(size, 0.5, **kind))
-    monkeypatch.setattr(torch, "randint", lambda high, size, **kind: torch.full(size, high - 1, **kind))
     recipe = method.recipe_type.tiny()
     changes = {"pool_size": 0} if "pool_size" in type(recipe).model_fields else {}
     changes |= {"dropout": 0.0} if "dropout" in type(recipe).model_fields else {}
     torch.manual_seed(0)
     learner = method(recipe.model_copy(update=changes), shape=SampleShape(1, 1, 32))
     batch = draw(5)
+    monkeypatch.setattr(torch, "rand", lambda *size, **kind: torch.full(size, 0.5, **kind))
+    monkeypatch.setattr(torch, "randint", lambda high, size, **kind: torch.full(size, high - 1, **kind))
     whole = [turn.losses for turn in learner.training_step(batch)]
     split = [(share, [turn.losses for turn in learner.training_step(part)]) for share, part in in_parts(batch, 3)]
     for number, losses in enumerate(whole):
