@@ -39,7 +39,7 @@ class HistogramMatching(Translator):
     paper = "Nyul et al. 2000, New variants of a method of MRI scale standardization, doi:10.1109/42.836373"
     many_domains = True
     recipe_type = HistogramMatchingRecipe
-    directions = ("a", "b")
+    directions: tuple[Domain, ...] = ("a", "b")
     size_multiple = 1
 
     def __init__(self, recipe: HistogramMatchingRecipe, *, shape: SampleShape) -> None:

@@ -123,7 +123,7 @@ class StarGAN(Translator):
     )
     many_domains = True
     recipe_type = StarGANRecipe
-    directions = ("a", "b")
+    directions: tuple[Domain, ...] = ("a", "b")
     size_multiple = 4
     groups: ClassVar = {"discriminator": ("d",), "generator": ("g",)}
     ema_networks = ("g",)
