@@ -24,15 +24,28 @@ from medgan.training.learner import Batch, OptimizerSettings, Turn
 from medgan.training.styles import StyledTranslator
 from medgan.training.translator import Domain, SampleShape
 
+VGG_WEIGHTS: Mapping[str, float] = {
+    "relu1_1": 1 / 32,
+    "relu2_1": 1 / 16,
+    "relu3_1": 1 / 8,
+    "relu4_1": 1 / 4,
+    "relu5_1": 1.0,
+}
+"""Of VGG-19's layers, as in pix2pixHD (Wang 2018, arXiv:1711.11585), whose perceptual loss the paper takes."""
+
 
 class SpadeRecipe(Recipe):
     """The paper's settings, but for the normalisation and the network of the perceptual loss.
 
     Instance normalisation takes the place of batch normalisation over all devices: no layer here looks across a batch.
+    First weights are N(0, 0.02), the published Glorot's: spectral normalisation takes their scale away. Adversarial and
+    matching losses are means over the discriminators, as in the public code, whose weights these are.
 
     The paper's perceptual loss looks through VGG-19, whose weights are a file that the user must have; name it under
-    ``features``. Without one, ``features`` is the random network: it keeps what the loss is there for, to hold fakes to
-    their targets at several scales, and needs no file; ``weight_perceptual: 0`` leaves it out. The weight is VGG's.
+    ``features``. The first layer of each of its five stages then counts, half as much as that of the stage behind it
+    (the last but one a quarter), unless ``layers`` names others. Without a file, ``features`` is the random network: it
+    keeps what the loss is there for, to hold fakes to their targets at several scales; ``weight_perceptual: 0`` leaves
+    it out. The weight is VGG's.
 
     The condition arrives as an image in [-1, 1], in one channel or in equal ones. ``labels`` classes lie evenly between
     -1 and 1, and each pixel takes the nearest: for two, black is background and white is lesion. ``labels: null`` takes
@@ -111,7 +124,9 @@ class Spade(StyledTranslator):
             labels + shape.channels, scales=recipe.scales, patch=recipe.patch, width=recipe.discriminator_width
         )
         self.d_b = spectrally_normalised(initialise(judges))
-        self.features = LossNetwork(recipe.features, channels=shape.channels)
+        self.layer_weights = VGG_WEIGHTS if _takes_published_layers(recipe.features) else None
+        settings = recipe.features.model_copy(update={"layers": tuple(VGG_WEIGHTS)} if self.layer_weights else {})
+        self.features = LossNetwork(settings, channels=shape.channels)
 
     def optimizer(self, group: str) -> OptimizerSettings:
         """Two rates: discriminators learn four times as fast (Heusel 2017, arXiv:1706.08500)."""
@@ -130,13 +145,13 @@ class Spade(StyledTranslator):
         fake_b = self.g_ab(labels, style)
         of_real, of_fake = self._judged(labels, real_b, fake_b)
         fooled = [generator_loss(layers[-1], kind="hinge") for layers in of_fake]
-        losses["adversarial"] = torch.stack(fooled).sum()
+        losses["adversarial"] = torch.stack(fooled).mean()
         if recipe.weight_matching:
             losses["matching"] = recipe.weight_matching * _matching(of_fake, of_real)
         if recipe.weight_perceptual:
             with torch.no_grad():
                 wanted = self.features(real_b)
-            distance = feature_distance(self.features(fake_b), wanted, kind="l1")
+            distance = feature_distance(self.features(fake_b), wanted, kind="l1", weights=self.layer_weights)
             losses["perceptual"] = recipe.weight_perceptual * distance
         yield Turn("generator", losses)
 
@@ -144,7 +159,7 @@ class Spade(StyledTranslator):
         told = [
             discriminator_loss(real[-1], fake[-1], kind="hinge") for real, fake in zip(of_real, of_fake, strict=True)
         ]
-        yield Turn("discriminator", {"adversarial": torch.stack(told).sum()})
+        yield Turn("discriminator", {"adversarial": torch.stack(told).mean()})
 
     @torch.no_grad()
     def translate(self, image: Tensor, *, to: Domain) -> Tensor:
@@ -209,13 +224,17 @@ class Spade(StyledTranslator):
 
 
 def _matching(of_fake: list[list[Tensor]], of_real: list[list[Tensor]]) -> Tensor:
-    """Mean absolute difference of each layer before the logits, summed over layers and scales (Wang 2018, eq. 4)."""
+    """Mean absolute difference of each layer before the logits (Wang 2018, eq. 4): sum of layers, mean of scales."""
     parts = [
         (fake.float() - real.detach().float()).abs().mean()
         for fakes, reals in zip(of_fake, of_real, strict=True)
         for fake, real in zip(fakes[:-1], reals[:-1], strict=True)
     ]
-    return torch.stack(parts).sum()
+    return torch.stack(parts).sum() / len(of_fake)
+
+
+def _takes_published_layers(features: FeatureSettings) -> bool:
+    return features.network == "vgg19" and not features.layers
 
 
 method = Spade

@@ -1,8 +1,10 @@
 """SPADE: the paper's settings and sizes, the modulation by hand, and a map that decides what is drawn where."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
@@ -13,6 +15,7 @@ from medgan.losses.latent import kl_of_diagonal_normal
 from medgan.methods.spade import Spade, SpadeRecipe
 from medgan.networks.spade import ReferenceEncoder, SpadeGenerator, SpadeResidualBlock
 from medgan.networks.spade import Spade as SpadeNorm
+from medgan.networks.vgg import vgg19_layers
 from medgan.training.translator import SampleShape
 
 GREY = SampleShape(1, 1, 32)
@@ -135,6 +138,41 @@ def test_losses_are_weighed_as_the_paper_says() -> None:
     mean, log_variance = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
     expected = 0.5 * (1 + (torch.e - 2))
     assert kl_of_diagonal_normal(mean, log_variance).item() == pytest.approx(expected)
+
+
+def test_losses_of_the_discriminators_are_means_over_scales() -> None:
+    """The public code's weights of 10 go with means: another number of scales leaves the balance as it is."""
+    learner, real = made(), batch()
+    labels = learner.labels_of(real["a"])
+    torch.manual_seed(3)
+    generator, discriminator = learner.training_step(real)
+    torch.manual_seed(3)
+    mean, log_variance = learner.encoder(real["b"])
+    fake = learner.g_ab(labels, mean + torch.randn_like(mean) * (0.5 * log_variance).exp())
+    of_real, of_fake = (learner.d_b.features(torch.cat([labels, image], dim=1)) for image in (real["b"], fake))
+    assert len(of_real) == 2
+    apart = [
+        (a - b).abs().mean()
+        for one, two in zip(of_fake, of_real, strict=True)
+        for a, b in zip(one[:-1], two[:-1], strict=True)
+    ]
+    expected = {"adversarial": -sum(scale[-1].mean() for scale in of_fake) / 2, "matching": 10 * sum(apart) / 2}
+    found = {name: generator.losses[name] for name in expected}
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
+    told = [F.relu(1 - one[-1]).mean() + F.relu(1 + two[-1]).mean() for one, two in zip(of_real, of_fake, strict=True)]
+    torch.testing.assert_close(discriminator.losses["adversarial"], sum(told) / 2, atol=1e-3, rtol=1e-3)
+
+
+def test_vgg19_is_looked_through_at_the_published_layers(tmp_path: Path) -> None:
+    path = tmp_path / "vgg19.safetensors"
+    torch.manual_seed(1)
+    safetensors.torch.save_file(vgg19_layers().state_dict(), path)
+    learner = made(features={"network": "vgg19", "weights": path})
+    weights = {f"relu{stage}_1": weight for stage, weight in enumerate((1 / 32, 1 / 16, 1 / 8, 1 / 4, 1), start=1)}
+    assert learner.layer_weights == weights
+    assert tuple(learner.features(torch.zeros(1, 1, 32, 32))) == tuple(weights)
+    assert made(features={"network": "vgg19", "weights": path, "layers": ("relu2_2",)}).layer_weights is None
+    assert made().layer_weights is None
 
 
 def test_another_size_than_in_training_is_drawn_whole() -> None:
