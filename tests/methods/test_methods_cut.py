@@ -7,7 +7,7 @@ from torch import Tensor
 from medgan.errors import SettingsError
 from medgan.losses.adversarial import discriminator_loss, generator_loss
 from medgan.losses.patch_nce import patch_nce
-from medgan.losses.reconstruction import l2
+from medgan.losses.reconstruction import l1
 from medgan.methods.cut import CUT, CUTRecipe
 from medgan.networks.projection_heads import draw_places
 from medgan.training.learner import freeze_all_but
@@ -55,6 +55,8 @@ def test_sincut_sees_many_crops_with_r1_and_identity() -> None:
     recipe = CUTRecipe(preset="sincut")
     assert (recipe.batch_size, recipe.weight_r1, recipe.weight_identity_pixels) == (16, 1, 1)
     assert (recipe.adversarial, recipe.betas, recipe.negatives) == ("vanilla", (0.0, 0.99), "batch")
+    # The published discriminator halves its adversarial loss and leaves R1 whole, as for CUT.
+    assert (recipe.weight_nce, recipe.weight_identity, recipe.weight_discriminator) == (4, 4, 0.5)
 
 
 def test_the_heads_are_there_before_training_with_the_published_size() -> None:
@@ -106,7 +108,7 @@ def test_sincut_holds_pixels_of_the_target_too() -> None:
     preset = CUTRecipe.presets["sincut"].settings
     learner, real = made(preset="sincut", **preset), batch()
     generator, discriminator = learner.training_step(real)
-    torch.testing.assert_close(generator.losses["identity_pixels"], l2(learner.g_ab(real["b"]), real["b"]))
+    torch.testing.assert_close(generator.losses["identity_pixels"], l1(learner.g_ab(real["b"]), real["b"]))
     assert {"adversarial", "r1"} <= set(discriminator.losses)
     assert not learner.averages_over_samples
     assert made().averages_over_samples
