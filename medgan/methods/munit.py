@@ -30,9 +30,10 @@ class MUNITRecipe(WithExtraLosses, DiscriminatorRecipe):
     """The paper's settings.
 
     Its domain-invariant perceptual loss, for large images, is not here; ``extra.weight_content`` with ``vgg19`` comes
-    near. Discriminators are this package's patch discriminators at three sizes of the image, without normalisation, of
-    which the paper says nothing; an instance norm would hide from them how bright an image is. The smallest size must
-    still hold a patch: 16 px fit from 24 px on, and 70 px from 96.
+    near. Discriminators are this package's patch discriminators at three sizes of the image, where the published ones
+    halve it four times, then weigh each pixel's channels: patches of 46 px. They have no normalisation, as published;
+    an instance norm would hide from them how bright an image is. The smallest size must still hold a patch: 16 px fit
+    from 24 px on, and 70 px from 96.
 
     Nothing but the content code holds a translation to its source, and a style may move whatever varies within a
     domain. The preset ``cycle`` adds the paper's style-augmented cycle consistency, which steadies training where
