@@ -69,7 +69,7 @@ def check(
     study: StudyFile,
     profile: Profile = None,
     output: Output = None,
-    domains: Annotated[bool, typer.Option("--domains", help="compare the two domains, and the pairs' shifts")] = False,
+    domains: Annotated[bool, typer.Option("--domains", help="compare the domains, and the pairs' shifts")] = False,
     sample: Annotated[int, typer.Option(min=2, help="with --domains: cases of each domain that are read")] = 40,
     every: Annotated[bool, typer.Option("--all", help="with --domains: read every case")] = False,
     json_file: Annotated[
@@ -86,7 +86,7 @@ def check(
     from medgan.manifests.table import replace_text
     from medgan.settings.study import read_study
     from medgan.stages.check import check_study
-    from medgan.stages.check_domains import compare_domains
+    from medgan.stages.check_domains import compare_domains, compared_with_source
     from medgan.stages.hidden import hidden_findings
 
     if show_paths:
@@ -94,23 +94,19 @@ def check(
     settings = read_study(study, profile=profile, output=output)
     with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         if domains:
-            comparison = compare_domains(settings, sample=None if every else sample, over=bar.track)
-            findings, content = hidden_findings(settings, comparison.findings), comparison.to_json()
+            comparisons = [
+                compare_domains(settings, target=name, sample=None if every else sample, over=bar.track)
+                for name in compared_with_source(settings)
+            ]
+            found = dict.fromkeys(finding for comparison in comparisons for finding in comparison.findings)
+            findings, content = hidden_findings(settings, found), comparisons[0].to_json()
+            content |= {"also": [one.to_json() for one in comparisons[1:]]} if comparisons[1:] else {}
         else:
             findings = hidden_findings(settings, check_study(settings, over=bar.track))
             content = {}
     content["findings"] = [vars(finding) for finding in findings]
-    if domains:
-        table = Table(
-            Column("", overflow="fold"),
-            Column(comparison.source.name, overflow="fold"),
-            Column(comparison.target.name, overflow="fold"),
-        )
-        for row in comparison.rows:
-            table.add_row(*map(escape, row))
-        console.print(table)
-        for line in filter(None, (comparison.sample, comparison.pairs_line)):
-            say(line)
+    for comparison in comparisons if domains else ():
+        _show_comparison(comparison)
     errors = sum(finding.severity == "error" for finding in findings)
     for finding in findings:
         say(str(finding))
@@ -201,6 +197,9 @@ def translate(
     manifest: Annotated[Path | None, typer.Option(help="manifest of new cases")] = None,
     data_root: Annotated[Path | None, typer.Option(help="folder that the manifest's paths are relative to")] = None,
     out: Annotated[Path | None, typer.Option(help="folder for the translated images")] = None,
+    to: Annotated[
+        str | None, typer.Option(help="with --run: domain wanted; cases of the run's other domains are translated")
+    ] = None,
     bf16: Annotated[bool, typer.Option("--bf16", help="with --run: compute in bf16, faster and coarser")] = False,
     styles: Annotated[int | None, typer.Option(min=1, help="with --run: so many random styles, a folder each")] = None,
     style_seed: Annotated[int, typer.Option(min=0, help="with --styles: seed of the styles")] = 0,
@@ -217,6 +216,7 @@ def translate(
     options = _all_given(run=run, manifest=manifest, data_root=data_root, out=out)
     wanted = WantedStyles(random=styles, seed=style_seed, like=style_of)
     trained = open_run(options["run"], precision="bf16" if bf16 else "fp32")
+    trained = trained if to is None else trained.towards(to)
     cases, root, folder = options["manifest"], options["data_root"], options["out"]
     with _results(folder):
         progress = _progress(folder, "translate")
@@ -300,6 +300,17 @@ def measure(
 def report(study: StudyFile, profile: Profile = None, output: Output = None, quiet: Quiet = False) -> None:
     """Write the report of a study whose jobs are done."""
     _one_job(study, profile, output, stage="report", quiet=quiet)
+
+
+def _show_comparison(comparison: Any) -> None:
+    """Two domains side by side, with what was read of them."""
+    names = (comparison.source.name, comparison.target.name)
+    table = Table(Column("", overflow="fold"), *(Column(name, overflow="fold") for name in names))
+    for row in comparison.rows:
+        table.add_row(*map(escape, row))
+    console.print(table)
+    for line in filter(None, (comparison.sample, comparison.pairs_line)):
+        say(line)
 
 
 def _resources(*, cores: int, gpus: int = 0, gpus_per_job: int = 1, cluster: str | None = None) -> Any:

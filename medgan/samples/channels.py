@@ -13,33 +13,29 @@ Array = npt.NDArray[np.float32]
 _RGB = 3
 
 
-def in_equal_channels(
-    source: Sequence[PreparedCase], target: Sequence[PreparedCase]
-) -> tuple[list[PreparedCase], list[PreparedCase]]:
-    """Let two domains have as many channels: where one is grey and the other RGB, the grey one is repeated.
+def in_equal_channels(*domains: Sequence[PreparedCase]) -> tuple[list[PreparedCase], ...]:
+    """Let all domains have as many channels: where some are grey and others RGB, the grey ones are repeated.
 
     What is stored stays as it is. Colours are never taken away: no grey is made of RGB.
 
     Args:
-        source: Cases of one domain.
-        target: Cases of the other.
+        domains: Cases of each domain.
 
     Raises:
         TrainingError: T010, if a domain mixes grey and RGB, or no such rule brings them together.
     """
-    counts = [channels_of(side) for side in (source, target)]
-    if 0 in counts or counts[0] == counts[1]:
-        return list(source), list(target)
-    photographs = all(len(case.shape) == 3 for case in (*source, *target))
+    counts = [channels_of(cases) for cases in domains]
+    if 0 in counts or len(set(counts)) == 1:
+        return tuple(list(cases) for cases in domains)
+    photographs = all(len(case.shape) == 3 for cases in domains for case in cases)
     if set(counts) != {1, _RGB} or not photographs:
         raise TrainingError(
             "T010",
-            "the two domains do not fit together",
-            got=f"{counts[0]} and {counts[1]} channels",
-            expected="all grey or all RGB, or photographs of which one domain is grey and the other RGB",
+            "the domains do not fit together",
+            got=f"{' and '.join(map(str, counts))} channels",
+            expected="all grey or all RGB, or photographs of which some domains are grey and the others RGB",
         )
-    first, second = ([_repeated(case) for case in side] for side in (source, target))
-    return first, second
+    return tuple([_repeated(case) for case in cases] for cases in domains)
 
 
 def channels_of(cases: Sequence[PreparedCase]) -> int:

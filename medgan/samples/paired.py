@@ -1,7 +1,6 @@
 """Samples of two domains that show the same thing, pixel by pixel."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +64,7 @@ class PairedSamples:
             for domain, side in zip("ab", zip(*pairs, strict=True), strict=True)
         }
 
-    def each(self, domain: Literal["a", "b"]) -> Iterator[Tensor]:
+    def each(self, domain: str) -> Iterator[Tensor]:
         """Every slice of a domain once, whole: (channels * neighbours, H, W) in [-1, 1]."""
         side = "ab".index(domain)
         for entry in self._entries:

@@ -1,4 +1,4 @@
-"""Samples of two domains that have nothing to do with each other."""
+"""Samples of two or more domains that have nothing to do with each other."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -13,6 +13,7 @@ from medgan.samples.prepared import PreparedCase
 from medgan.samples.sampler import Sampler
 from medgan.samples.seeds import rng_for, seed_for
 from medgan.samples.square import place_square
+from medgan.settings.domains import LETTERS
 from medgan.transforms.augment.flips import Flips
 
 Flip = Literal["horizontal", "vertical"]
@@ -22,8 +23,7 @@ class UnpairedSamples:
     """Draws a batch of each domain; every slice once an epoch, each domain in its own order.
 
     Args:
-        a: Cases of domain a.
-        b: Cases of domain b.
+        domains: Cases of domain a, then those of b, and so on.
         neighbours: Slices stacked in the channels, odd; 1 for photographs.
         size_px: Side of the square samples: cropped at random where a slice is larger, padded with -1 where smaller.
         flips: Axes along which half of the samples are mirrored.
@@ -36,17 +36,15 @@ class UnpairedSamples:
 
     def __init__(
         self,
-        a: Sequence[PreparedCase],
-        b: Sequence[PreparedCase],
-        *,
+        *domains: Sequence[PreparedCase],
         neighbours: int,
         size_px: int,
         flips: tuple[Flip, ...] = (),
         seed: int,
     ) -> None:
-        check_alike([*a, *b], neighbours=neighbours)
+        check_alike([case for cases in domains for case in cases], neighbours=neighbours)
         self.neighbours, self.size_px, self.seed = neighbours, size_px, seed
-        self._cases = {"a": a, "b": b}
+        self._cases: dict[str, Sequence[PreparedCase]] = dict(zip(LETTERS, domains, strict=False))
         self._entries = {domain: entries_of(cases) for domain, cases in self._cases.items()}
         self._samplers = {
             domain: Sampler(len(entries), seed=seed_for(seed, "order", domain))
@@ -58,12 +56,12 @@ class UnpairedSamples:
         """Draw a step's batch; the same step gives the same batch.
 
         Returns:
-            ``"a"`` and ``"b"``, each (batch_size, channels * neighbours, size_px, size_px) in [-1, 1].
+            ``"a"``, ``"b"`` and so on, each (batch_size, channels * neighbours, size_px, size_px) in [-1, 1].
         """
         draws = range(step * batch_size, (step + 1) * batch_size)
         return {domain: torch.from_numpy(np.stack([self._sample(domain, i) for i in draws])) for domain in self._cases}
 
-    def each(self, domain: Literal["a", "b"]) -> Iterator[Tensor]:
+    def each(self, domain: str) -> Iterator[Tensor]:
         """Every slice of a domain once, whole: (channels * neighbours, H, W) in [-1, 1]."""
         for entry in self._entries[domain]:
             stack = stack_of(self._cases[domain][entry.case], entry.plane, neighbours=self.neighbours)

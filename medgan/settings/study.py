@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from medgan.errors import SettingsError
 from medgan.settings.base import Settings
 from medgan.settings.content import load_mapping
+from medgan.settings.domains import LETTERS
 from medgan.settings.loop import RANKS_TIMEOUT_S, DeviceName, PrecisionName, TranslationPrecision
 from medgan.settings.preparation import Preparation
 from medgan.settings.selection import Selection
@@ -38,6 +39,12 @@ class TranslatorPlan(Settings):
     method: str = Field(description="a name from `medgan methods`")
     recipe: dict[str, Any] = Field(default_factory=dict, description="settings of the method; the rest as published")
     selection: Selection = Selection()
+    also: tuple[str, ...] = Field(
+        default=(),
+        max_length=len(LETTERS) - 2,
+        description="further domains of the manifest that it learns beside source and target, where its method takes "
+        "many; the run then translates to each of them",
+    )
 
 
 class Arm(Settings):
@@ -168,6 +175,8 @@ class Study(Settings):
         _refuse_twice("run_folds", self.run_folds or ())
         _refuse_twice("seeds", self.seeds)
         for plan in self.translators:
+            known_domains = dict.fromkeys((self.direction.source, self.direction.target))
+            _refuse_twice(f"translators.{plan.name}.also", [*known_domains, *plan.also])
             if plan.name in _TAKEN or (plan.name == IDENTITY and plan.method != IDENTITY):
                 raise ValueError(f"translators: the name {plan.name!r} has a meaning of its own; choose another")
         for task in self.tasks:
@@ -184,6 +193,10 @@ class Study(Settings):
     def folds_to_run(self) -> tuple[int, ...]:
         """Folds that are run."""
         return self.run_folds if self.run_folds is not None else tuple(range(self.folds))
+
+    def learnt_by(self, plan: TranslatorPlan) -> tuple[str, ...]:
+        """Domains that a translator learns, in the order of their letters: source, target, then its own."""
+        return (self.direction.source, self.direction.target, *plan.also)
 
     def translator(self, name: str) -> TranslatorPlan:
         """A translator by name.

@@ -70,13 +70,15 @@ class WantedStyles:
 def translate_new(
     trained: TrainedTranslator, manifest: Path, data_root: Path, out: Path, *, styles: WantedStyles, progress: Progress
 ) -> Iterator[str]:
-    """Translate the source cases of a new manifest, once for each style, and write a manifest for each.
+    """Translate the cases of a new manifest that the run takes, once for each style, and write a manifest for each.
+
+    These are the source's; of a run that was turned :meth:`~TrainedTranslator.towards` a domain, those of all others.
 
     Yields:
         A line for each manifest.
     """
     cases = read_manifest(manifest, root=data_root)
-    chosen = cases.of_domain(trained.source).cases
+    chosen = tuple(case for case in cases if case.domain in trained.takes)
     for name, translator in styles.of(trained).items():
         folder = out / name
         translated = translate_manifest(translator, cases, folder, cases=chosen, progress=progress)
@@ -151,7 +153,10 @@ def measure_new(run: Path, manifest: Path, reference: Path, data_root: Path, out
         )
         for pair in pairs
         for name, value in compare_pair(
-            pair, names=names, preparation=trained.preparation, window=trained.windows[trained.target]
+            pair,
+            names=names,
+            preparation=trained.preparation,
+            window=trained.windows.get(pair.case.domain, trained.windows[trained.target]),
         )
     ]
     path = write_rows(rows, out / "rows.csv")

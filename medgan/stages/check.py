@@ -15,7 +15,7 @@ from medgan.samples.naming import about_case
 from medgan.settings.study import Study
 from medgan.stages.check_duplicates import SeenCase, duplicate_findings
 from medgan.stages.check_facts import kind_of_image, spacing_along_patient
-from medgan.stages.check_folds import few_tested
+from medgan.stages.check_folds import few_tested, untrained
 from medgan.stages.check_header import header_names_subject
 from medgan.stages.check_mixed import mixed_kinds, mixed_spacing
 from medgan.stages.check_notes import note_findings
@@ -67,7 +67,7 @@ def check_study(study: Study, *, over: Over = one_by_one) -> list[Finding]:
     try:
         folds = study_folds(study, manifest)
         findings += [found for need in label_needs(study) for found in check_folds(folds, manifest, need=need)]
-        findings += few_tested(study, folds, manifest)
+        findings += [*few_tested(study, folds, manifest), *untrained(study, folds, manifest)]
     except MedganError as error:
         findings.append(finding_of(error))
     seen: list[SeenCase] = []

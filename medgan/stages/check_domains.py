@@ -1,4 +1,4 @@
-"""Compare the two domains of a study before anything is trained, and how well its pairs lie on one another."""
+"""Compare the domains of a study before anything is trained, and how well its pairs lie on one another."""
 
 import random
 from collections.abc import Sequence
@@ -73,11 +73,19 @@ class Comparison:
         }
 
 
-def compare_domains(study: Study, *, sample: int | None = SAMPLE, over: Over = one_by_one) -> Comparison:
-    """Read a sample of the cases of the study's direction and set the two domains side by side.
+def compared_with_source(study: Study) -> tuple[str, ...]:
+    """Domains that are set beside the source: the target, and those that a translator learns also."""
+    return tuple(dict.fromkeys([study.direction.target, *(name for plan in study.translators for name in plan.also)]))
+
+
+def compare_domains(
+    study: Study, *, target: str | None = None, sample: int | None = SAMPLE, over: Over = one_by_one
+) -> Comparison:
+    """Read a sample of the cases of two domains and set these side by side.
 
     Args:
         study: The study.
+        target: What its source is compared with; its target by default.
         sample: Cases of each domain that are read, drawn with the study's split_seed, whole pairs first; None for all.
         over: Goes through the work and shows how far it is.
 
@@ -88,7 +96,7 @@ def compare_domains(study: Study, *, sample: int | None = SAMPLE, over: Over = o
         raise no_data_root(study)
     rows, errors = parse_manifest(study.manifest)
     manifest = Manifest(cases=rows, root=study.data_root)
-    domains = (study.direction.source, study.direction.target)
+    domains = (study.direction.source, target or study.direction.target)
     of_each = [manifest.of_domain(name).cases for name in domains]
     findings = [finding_of(error) for error in errors]
     facts: dict[str, list[CaseFacts]] = {name: [] for name in domains}

@@ -1,4 +1,4 @@
-"""Folds that are too small for any test to tell a difference."""
+"""Folds that are too small: for a test to tell a difference, or for a translator to learn a domain."""
 
 from collections.abc import Iterator
 
@@ -38,3 +38,25 @@ def few_tested(study: Study, folds: Folds, manifest: Manifest) -> Iterator[Findi
             f"p < {SIGNIFICANT}, whatever it finds; the smallest p of a sign-flip test is {least:.3g}",
             remedy="run more folds or add subjects, at least 6 tested; else read the results as exploratory",
         )
+
+
+def untrained(study: Study, folds: Folds, manifest: Manifest) -> Iterator[Finding]:
+    """The error T014 of further domains of a translator that have no case in the training part of a fold.
+
+    Args:
+        study: For its translators and the folds that are run.
+        folds: Of the study.
+        manifest: Its cases.
+    """
+    names = sorted({name for plan in study.translators for name in plan.also})
+    for fold in study.folds_to_run if names else ():
+        trained = {case.domain for case in manifest.of_subjects(folds.train(fold))}
+        for name in names:
+            if name not in trained:
+                yield Finding(
+                    code="T014",
+                    severity="error",
+                    where=f"fold {fold}",
+                    message=f"the domain {name} has no training subjects, and a translator learns it",
+                    remedy="correct the column split, or leave the domain out of also",
+                )

@@ -12,13 +12,14 @@ from medgan.settings.study import SIMILARITY, Study, Task
 from medgan.stages.compare import EXPECTED_CLASS
 from medgan.stages.downstream import read_task_recipe
 from medgan.stages.scoring import OVERLAPS
-from medgan.stages.train import read_recipe
+from medgan.stages.train import check_domains_taken, read_recipe
 
 
 def wrong_choices(study: Study) -> list[MedganError]:
     """Every method, task, recipe and metric that cannot be, as the error it would end in."""
     checks: list[Callable[[], object]] = [
         *(partial(read_recipe, plan) for plan in study.translators),
+        *(partial(check_domains_taken, plan) for plan in study.translators if plan.also),
         *(partial(read_task_recipe, task) for task in study.tasks),
         *(partial(_check_metrics, f"task {task.name}", task.metrics, scored_in(task)) for task in study.tasks),
         partial(_check_metrics, SIMILARITY, study.similarity, [found.name for found in metrics_of("paired-image")]),

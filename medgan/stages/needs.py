@@ -9,7 +9,9 @@ from medgan.settings.study import Study, Task
 
 def used_domains(study: Study) -> set[str]:
     """Domains that the study reads."""
-    return {study.direction.source, study.direction.target, *(name for task in study.tasks for name in task.domains)}
+    of_translators = (name for plan in study.translators for name in study.learnt_by(plan))
+    of_tasks = (name for task in study.tasks for name in task.domains)
+    return {study.direction.source, study.direction.target, *of_translators, *of_tasks}
 
 
 def needs_of(study: Study) -> Needs:

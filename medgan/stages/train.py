@@ -1,6 +1,6 @@
 """Train: a translator learns from the training subjects of one fold."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from medgan import discover
-from medgan.errors import TrainingError
+from medgan.errors import SettingsError, TrainingError
 from medgan.imaging.intensity import Window
 from medgan.samples.channels import channels_of, in_equal_channels
 from medgan.samples.paired import PairedSamples
@@ -29,10 +29,12 @@ from medgan.training.identity import Identity
 from medgan.training.loop import train
 from medgan.training.loss_files import loss_files
 from medgan.training.parallel import led
-from medgan.training.translator import SampleShape, Translator
+from medgan.training.translator import LETTERS, SampleShape, Translator
 
 if TYPE_CHECKING:
-    from medgan.stages.validation import PairedScore, UnpairedScore
+    from medgan.stages.validation import EveryDomainScore, PairedScore, UnpairedScore
+
+Cases = Sequence[PreparedCase]
 
 
 def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress) -> list[Path]:
@@ -44,18 +46,14 @@ def run(study: Study, arguments: JobArguments, folder: Path, progress: Progress)
     materials = open_materials(study)
     fold, seed = arguments.place
     plan = study.translator(arguments.named("translator"))
-    source, target = (
-        materials.prepared(materials.cases([domain], materials.folds.train(fold)))
-        for domain in (study.direction.source, study.direction.target)
-    )
-    return train_translator(plan, source, target, materials=materials, seed=seed, folder=folder, progress=progress)
+    subjects = materials.folds.train(fold)
+    domains = [materials.prepared(materials.cases([name], subjects)) for name in study.learnt_by(plan)]
+    return train_translator(plan, *domains, materials=materials, seed=seed, folder=folder, progress=progress)
 
 
 def train_translator(
     plan: TranslatorPlan,
-    source: Sequence[PreparedCase],
-    target: Sequence[PreparedCase],
-    *,
+    *domains: Cases,
     materials: Materials,
     seed: int,
     folder: Path,
@@ -63,19 +61,32 @@ def train_translator(
 ) -> list[Path]:
     """Train a translator on prepared cases and write its weights into a folder.
 
+    Args:
+        plan: The translator.
+        domains: Cases of the source, of the target, and of each further domain that the plan names, in its order.
+        materials: Of the study.
+        seed: Of the training.
+        folder: Of the run.
+        progress: Told how far it is.
+
     Raises:
-        TrainingError: T010, if the domains do not fit together; T013, if too few subjects are there to hold some out.
+        SettingsError: S230, if the method does not take so many domains.
+        TrainingError: T010, if the domains do not fit together; T013, if too few subjects are there to hold some out;
+            T014, if a domain has none.
     """
     study = materials.study
     recipe = read_recipe(plan)
-    channels = {"source": channels_of(source), "target": channels_of(target)}
-    source, target = in_equal_channels(source, target)
-    shape = sample_shape(recipe, [*source, *target])
-    source, target, score = _held_out(plan, source, target, neighbours=recipe.neighbours, seed=study.split_seed)
+    check_domains_taken(plan)
+    names = study.learnt_by(plan)
+    _refuse_empty(dict(zip(names, domains, strict=True)))
+    channels = [channels_of(cases) for cases in domains]
+    domains = in_equal_channels(*domains)
+    shape = sample_shape(recipe, [case for cases in domains for case in cases])._replace(domains=len(domains))
+    domains, score = _held_out(plan, names, domains, neighbours=recipe.neighbours, seed=study.split_seed)
     torch.manual_seed(seed_for(seed, "init"))
     learner: Translator = discover.load("medgan.methods", plan.method).method(recipe, shape=shape)
     samples = (PairedSamples if learner.needs_pairs else UnpairedSamples)(
-        source, target, neighbours=shape.neighbours, size_px=shape.size_px, flips=recipe.flips, seed=seed
+        *domains, neighbours=shape.neighbours, size_px=shape.size_px, flips=recipe.flips, seed=seed
     )
     _fit(learner, samples)
     settings = LoopSettings(
@@ -97,14 +108,15 @@ def train_translator(
         recipe=recipe.model_dump(mode="json"),
         shape=shape.told(),
         directions=learner.directions,
-        intensity={"source": contract(source), "target": contract(target)},
+        intensity=_by_side(names, [contract(cases) for cases in domains]),
         data={"manifest": materials.manifest.digest, **loss_files(recipe)},
         context={
             "preparation": study.preparation.model_dump(mode="json"),
             "direction": study.direction.model_dump(),
-            "training_subjects": len({case.case.subject_id for case in [*source, *target]}),
+            "training_subjects": len({case.case.subject_id for cases in domains for case in cases}),
+            **({"also": list(plan.also)} if plan.also else {}),
             **({"held_out": sorted(score.subjects)} if score else {}),
-            **({"channels": channels} if len(set(channels.values())) > 1 else {}),
+            **({"channels": _by_side(names, channels)} if len(set(channels)) > 1 else {}),
         },
     )
     with losses_drawn(folder, plan.name):
@@ -146,9 +158,9 @@ def sample_shape(recipe: Recipe, cases: Sequence[PreparedCase]) -> SampleShape:
     if len(channels) != 1:
         raise TrainingError(
             "T010",
-            "the two domains do not fit together",
+            "the domains do not fit together",
             got=f"images of {sorted(channels)} channels" if channels else "no cases",
-            expected="cases in both domains, all grey or all RGB",
+            expected="cases in all domains, all grey or all RGB",
         )
     longest = max(max(case.pixels.shape[-2:]) for case in cases)
     return SampleShape(channels.pop(), recipe.neighbours, recipe.crop_px or -(-longest // 32) * 32)
@@ -170,26 +182,65 @@ def told(alarm: Alarm) -> str:
     return f"step {alarm.step}: {alarm.kind}: {alarm.reason}"
 
 
-def _held_out(
-    plan: TranslatorPlan, source: Sequence[PreparedCase], target: Sequence[PreparedCase], *, neighbours: int, seed: int
-) -> tuple[Sequence[PreparedCase], Sequence[PreparedCase], "PairedScore | UnpairedScore | None"]:
-    """Cases of either domain to train on, and the score on those held out where the best checkpoint is taken."""
-    if not plan.selection.holds_out:
-        return source, target, None
-    cases = [*source, *target]
-    train, held = hold_out(cases, plan.selection, seed=seed_for(seed, "held out"))
-    sides = [[case for case in part if case in side] for part in (train, held) for side in (source, target)]
-    for side, domain in zip((0, 1), ("source", "target"), strict=True):
-        require_both(sides[side], sides[2 + side], what=f"translator {plan.name}, {domain}")
-    # Its metrics need scikit-image, which a machine that only trains may lack.
-    from medgan.stages.validation import PairedScore, UnpairedScore
+def check_domains_taken(plan: TranslatorPlan) -> None:
+    """Refuse further domains where the method takes two.
 
+    Raises:
+        SettingsError: S230.
+    """
+    methods = {name: discover.load("medgan.methods", name).method for name in discover.names("medgan.methods")}
+    if plan.also and plan.method in methods and not methods[plan.method].many_domains:
+        taking = ", ".join(name for name, method in methods.items() if method.many_domains)
+        raise SettingsError(
+            "S230",
+            f"{plan.method} translates between two domains only",
+            where=f"translator {plan.name}, also",
+            got=", ".join(plan.also),
+            expected=f"a method that takes many domains: {taking}",
+            remedy="take one of these, or leave also out",
+        )
+
+
+def _refuse_empty(domains: Mapping[str, Cases]) -> None:
+    empty = [name for name, cases in domains.items() if not cases]
+    if empty:
+        raise TrainingError(
+            "T014",
+            "a domain that the translator learns has no training subjects in this fold",
+            where=empty[0],
+            got=", ".join(f"{len(cases)} cases of {name}" for name, cases in domains.items()),
+            expected="cases of every domain",
+            remedy="correct the column split, or leave the domain out",
+        )
+
+
+def _by_side(names: Sequence[str], values: Sequence[object]) -> dict[str, object]:
+    """What is so of source and target, and of further domains by their names."""
+    told: dict[str, object] = dict(zip(("source", "target"), values, strict=False))
+    return told | ({"also": dict(zip(names[2:], values[2:], strict=True))} if names[2:] else {})
+
+
+def _held_out(
+    plan: TranslatorPlan, names: Sequence[str], domains: Sequence[Cases], *, neighbours: int, seed: int
+) -> tuple[tuple[Cases, ...], "PairedScore | UnpairedScore | EveryDomainScore | None"]:
+    """Cases of each domain to train on, and the score on those held out where the best checkpoint is taken."""
+    if not plan.selection.holds_out:
+        return tuple(domains), None
+    cases = [case for of_domain in domains for case in of_domain]
+    parts = hold_out(cases, plan.selection, seed=seed_for(seed, "held out"))
+    train, held = ([[case for case in part if case in side] for side in domains] for part in parts)
+    for side, kept, scored in zip(("source", "target", *names[2:]), train, held, strict=True):
+        require_both(kept, scored, what=f"translator {plan.name}, {side}")
+    # Its metrics need scikit-image, which a machine that only trains may lack.
+    from medgan.stages.validation import EveryDomainScore, PairedScore, UnpairedScore
+
+    if len(domains) > 2:
+        return tuple(train), EveryDomainScore(*held, neighbours=neighbours)
     needs_pairs = discover.load("medgan.methods", plan.method).method.needs_pairs
-    score = (PairedScore if needs_pairs else UnpairedScore)(sides[2], sides[3], neighbours=neighbours)
-    return sides[0], sides[1], score
+    return tuple(train), (PairedScore if needs_pairs else UnpairedScore)(*held, neighbours=neighbours)
 
 
 def _fit(learner: Translator, samples: UnpairedSamples | PairedSamples) -> None:
     """Show the method every sample of each domain, before its first step."""
     if type(learner).fit is not Translator.fit:
-        learner.fit(samples.each("a"), samples.each("b"))
+        learner.fit(*(samples.each(letter) for letter in LETTERS[: learner.shape.domains]))

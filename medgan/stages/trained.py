@@ -22,7 +22,7 @@ from medgan.training.device import pick_device
 from medgan.training.identity import Identity
 from medgan.training.inference import exact_arithmetic, ready_for_inference, side_by_side
 from medgan.training.styles import Style, with_styles
-from medgan.training.translator import Domain, SampleShape, Translator
+from medgan.training.translator import LETTERS, Domain, SampleShape, Translator
 from medgan.training.weights import load_weights, read_weights
 from medgan.transforms.prepare import Prepared, check_preset, prepare, restore
 from medgan.transforms.slabs import slabs
@@ -42,7 +42,7 @@ class TrainedTranslator:
         preparation: How its images were prepared.
         source: Domain it takes.
         target: Domain it gives.
-        windows: Intensity contract of the source and the target.
+        windows: Intensity contract of each domain.
         weights_sha256: SHA-256 of its weights.
         method: Name of the method.
         device: Where it computes.
@@ -50,7 +50,9 @@ class TrainedTranslator:
         precision: Number format in which its networks compute.
         imported: Whether another program trained it; images made by it say so.
         style: Style that every translation is given; None takes what the method translates to by itself.
-        channels: Of images of the two domains, where these are not what its networks take: one is grey, the other RGB.
+        channels: Of images of each domain, where these are not what its networks take: some are grey, others RGB.
+        also: Further domains that it gives; which of its domains an image is from then does not matter.
+        wanted: Domain that is given where none is named; None is the target.
     """
 
     learner: Translator
@@ -66,6 +68,33 @@ class TrainedTranslator:
     imported: bool = False
     style: Style | None = None
     channels: Mapping[str, int] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
+    wanted: str | None = None
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """All that it has learnt, in the order of their letters."""
+        return (self.source, self.target, *self.also)
+
+    @property
+    def gives(self) -> str:
+        """Domain that is given where none is named."""
+        return self.target if self.wanted is None else self.wanted
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Domains whose images are translated where none is named: the source, or all but the one wanted."""
+        others = tuple(name for name in self.domains if name != self.gives)
+        return (self.source,) if self.wanted is None else others
+
+    def towards(self, domain: str) -> "TrainedTranslator":
+        """The same translator, which gives this domain where none is named.
+
+        Raises:
+            CheckpointError: C004, if it does not translate to it.
+        """
+        self._letter(domain)
+        return replace(self, wanted=domain)
 
     @property
     def run(self) -> str:
@@ -75,13 +104,17 @@ class TrainedTranslator:
     @property
     def derivation(self) -> Derivation:
         """What is written into the images that it makes."""
+        return self.derivation_from(self.takes[0] if self.takes else self.source)
+
+    def derivation_from(self, domain: str) -> Derivation:
+        """What is written into images that it makes of those of a domain."""
         notes = [*(["imported weights"] if self.imported else []), *([self.style.told] if self.style else [])]
         return Derivation(
             method=f"{self.method} ({', '.join(notes)})" if notes else self.method,
             run=self.run,
             weights_sha256=self.weights_sha256,
-            source=self.source,
-            target=self.target,
+            source=domain,
+            target=self.gives,
             precision=self.computed_in or "",
         )
 
@@ -119,7 +152,7 @@ class TrainedTranslator:
         check_preset(reference, self.preparation)
         pixels = prepare(reference, self.preparation).pixels
         volume = pixels if pixels.ndim == 4 else pixels[:, None]
-        self._check_channels(volume, domain=domain or self.target)
+        self._check_channels(volume, domains=(domain or self.target,))
         volume = repeated(volume, channels=learner.shape.channels)
         depth, neighbours = volume.shape[1], learner.shape.neighbours
         codes = []
@@ -140,7 +173,8 @@ class TrainedTranslator:
 
         Args:
             image: As :func:`medgan.read_image` gives it.
-            to: Domain wanted; the target by default, the source where the method maps back.
+            to: Domain wanted; the target by default, the source where the method maps back, or any other domain that
+                the run has learnt.
         """
         check_preset(image, self.preparation)
         if image.is_volume:
@@ -150,7 +184,7 @@ class TrainedTranslator:
 
     def _translate_volume(self, image: Image, to: str | None) -> Image:
         values, _, trace = trace_volume(image, self.preparation)
-        back = restoring(trace, source=image, window=self.windows[to or self.target])
+        back = restoring(trace, source=image, window=self.windows[to or self.gives])
         _, depth, height, width = values.shape
         around = self.learner.shape.neighbours // 2
         for part in slabs((depth, height, width)):
@@ -163,7 +197,7 @@ class TrainedTranslator:
 
     def restored(self, pixels: Array, prepared: Prepared, source: Image, *, to: str | None = None) -> Image:
         """A translated prepared array as an image on the source's grid, in the wanted domain's units."""
-        window = None if prepared.trace.window.unit == "level" else self.windows[to or self.target]
+        window = None if prepared.trace.window.unit == "level" else self.windows[to or self.gives]
         return restore(pixels, prepared.trace, source=source, prepared_source=prepared.pixels, window=window)
 
     def translate_array(self, pixels: Array, *, to: str | None = None, batch_size: int | None = None) -> Array:
@@ -191,8 +225,8 @@ class TrainedTranslator:
     def _slices(self, volume: Array, indices: range, *, to: str | None, batch_size: int | None) -> Array:
         """Translate some slices of a prepared volume (C, D, H, W), whose others are neighbours: (C, n, H, W)."""
         shape, letter = self.learner.shape, self._letter(to)
-        takes, gives = (self.source, self.target) if letter == "b" else (self.target, self.source)
-        self._check_channels(volume, domain=takes)
+        gives = self.domains[LETTERS.index(letter)]
+        self._check_channels(volume, domains=self.domains if self.also else self._others(letter))
         volume = repeated(volume, channels=shape.channels)
         size = batch_size or (_GPU_BATCH if self.device.type == "cuda" else 1)
         out = np.empty((volume.shape[0], len(indices), *volume.shape[2:]), dtype=np.float32)
@@ -207,10 +241,15 @@ class TrainedTranslator:
         side_by_side(put, range(0, len(indices), size), device=self.device)
         return merged(out, channels=self.channels.get(gives, shape.channels))
 
-    def _check_channels(self, volume: Array, *, domain: str) -> None:
-        got, expected = volume.shape[0], self.channels.get(domain, self.learner.shape.channels)
-        if got != expected:
-            raise GeometryError("G005", "wrong number of channels", got=str(got), expected=str(expected))
+    def _others(self, letter: Domain) -> tuple[str, ...]:
+        return tuple(name for name, other in zip(self.domains, LETTERS, strict=False) if other != letter)
+
+    def _check_channels(self, volume: Array, *, domains: Sequence[str]) -> None:
+        got = volume.shape[0]
+        expected = sorted({self.channels.get(name, self.learner.shape.channels) for name in domains})
+        if got not in expected:
+            told = " or ".join(map(str, expected))
+            raise GeometryError("G005", "wrong number of channels", got=str(got), expected=told)
 
     @torch.inference_mode()
     def _batch(self, stacks: Sequence[Array], to: Domain) -> Array:
@@ -228,8 +267,9 @@ class TrainedTranslator:
         return crop_back(result, before)
 
     def _letter(self, to: str | None) -> Domain:
-        letter: Domain = "a" if to == self.source and self.source != self.target else "b"
-        if to not in {None, self.source, self.target} or letter not in self.directions:
+        letters: dict[str, Domain] = dict(zip(self.domains, LETTERS, strict=False))
+        letter = letters.get(self.gives if to is None else to)
+        if letter is None or letter not in self.directions:
             raise CheckpointError(
                 "C004",
                 "the run does not translate in this direction",
@@ -239,7 +279,7 @@ class TrainedTranslator:
         return letter
 
     def _directions(self) -> list[str]:
-        return [self.target if letter == "b" else self.source for letter in self.directions]
+        return [self.domains[LETTERS.index(letter)] for letter in self.directions]
 
 
 def open_run(
@@ -273,14 +313,15 @@ def open_run(
         preparation=Preparation.model_validate(identity.context["preparation"]),
         source=direction["source"],
         target=direction["target"],
-        windows={direction[side]: _window(identity.intensity[side]) for side in ("source", "target")},
+        windows={name: _window(told) for name, told in _by_name(direction, identity.intensity).items()},
         weights_sha256=info.sha256,
         method=identity.method,
         device=where,
         precision=precision,
         directions=_imported_directions(identity) if imported else learner.directions,
         imported=imported,
-        channels={direction[side]: count for side, count in identity.context.get("channels", {}).items()},
+        channels=_by_name(direction, identity.context.get("channels", {})),
+        also=tuple(identity.context.get("also", ())),
     )
 
 
@@ -293,7 +334,13 @@ def _rebuilt(identity: Identity, tensors: dict[str, torch.Tensor]) -> Translator
 
 def _imported_directions(identity: Identity) -> tuple[Domain, ...]:
     """Those whose generator was imported; the method may know more."""
-    return tuple(letter for letter in ("a", "b") if letter in identity.directions)
+    return tuple(letter for letter in LETTERS if letter in identity.directions)
+
+
+def _by_name(direction: Mapping[str, str], told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run tells of source and target, and of further domains, by the domains' names."""
+    sides = {direction[side]: told[side] for side in ("source", "target") if side in told}
+    return {**sides, **told.get("also", {})}
 
 
 def _window(contract: Any) -> Window:

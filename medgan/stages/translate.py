@@ -63,7 +63,7 @@ def translate_manifest(
     its name only when it is whole.
 
     Every image keeps its format, size and geometry. The new manifest names its parent's digest and the run, and its
-    cases carry the target's domain, their labels, and the domain they came from in the column ``translated_from``.
+    cases carry the domain wanted, their labels, and the domain they came from in the column ``translated_from``.
     The parent's free columns go with them, but for paths: files lie elsewhere, and may be named after patients.
 
     Args:
@@ -110,7 +110,7 @@ def _translate_case(
         behind.hand_over(write)
     return replace(
         case,
-        domain=trained.target,
+        domain=trained.gives,
         volume=None,
         series=None,
         image=str(image),
@@ -142,7 +142,7 @@ def _write(
 ) -> None:
     with about_case(manifest, case):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_image(result, path, like=source, derivation=trained.derivation)
+        write_image(result, path, like=source, derivation=trained.derivation_from(case.domain))
 
 
 def _free_columns(manifest: Manifest, case: Case) -> dict[str, str]:

@@ -22,7 +22,7 @@ from medgan.samples.paired import match_pairs
 from medgan.samples.prepared import PreparedCase
 from medgan.samples.seeds import rng_for
 from medgan.training.learner import Learner
-from medgan.training.translator import Translator
+from medgan.training.translator import LETTERS, Domain, Translator
 
 Array = npt.NDArray[np.float32]
 
@@ -90,9 +90,13 @@ class UnpairedScore:
         source: Held-out cases of the source domain.
         target: Held-out cases of the target domain, of the same or other subjects.
         neighbours: Slices stacked in the channels.
+        to: Letter of the target domain.
     """
 
-    def __init__(self, source: Sequence[PreparedCase], target: Sequence[PreparedCase], *, neighbours: int) -> None:
+    def __init__(
+        self, source: Sequence[PreparedCase], target: Sequence[PreparedCase], *, neighbours: int, to: Domain = "b"
+    ) -> None:
+        self._to: Domain = to
         self._source = [_slice(source[case], plane, neighbours) for case, plane in _spread(entries_of(source))]
         real = [_slice(target[case], plane, 1).pixels for case, plane in _spread(entries_of(target))]
         self._real = [_patches(real, scale) for scale in SCALES]
@@ -105,12 +109,34 @@ class UnpairedScore:
 
     def __call__(self, learner: Learner) -> float:
         """Mean over the sizes; 0 where the patches are distributed alike."""
-        fakes = [_translated(learner, one.pixels) for one in self._source]
+        fakes = [_translated(learner, one.pixels, to=self._to) for one in self._source]
         distances = [
             sliced_wasserstein(_patches(fakes, scale), real, directions=_directions(real.shape[1]))
             for scale, real in zip(SCALES, self._real, strict=True)
         ]
         return -float(np.mean(distances))
+
+
+class EveryDomainScore:
+    """Mean over the domains of what :class:`UnpairedScore` gives for all others' images translated to it.
+
+    Args:
+        domains: Held-out cases of each domain, in the order of the letters.
+        neighbours: Slices stacked in the channels.
+    """
+
+    def __init__(self, *domains: Sequence[PreparedCase], neighbours: int) -> None:
+        others = [[case for side in domains if side is not own for case in side] for own in domains]
+        self._scores = [
+            UnpairedScore(source, target, neighbours=neighbours, to=letter)
+            for source, target, letter in zip(others, domains, LETTERS[: len(domains)], strict=True)
+        ]
+        self.subjects = {case.case.subject_id for side in domains for case in side}
+        self.name = f"mean over {len(domains)} domains, last of them {self._scores[-1].name}"
+
+    def __call__(self, learner: Learner) -> float:
+        """Mean over the domains; 0 where the patches are distributed alike."""
+        return float(np.mean([score(learner) for score in self._scores]))
 
 
 def _spread(entries: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -122,14 +148,14 @@ def _slice(case: PreparedCase, plane: int, neighbours: int) -> Slice:
     return Slice(case.case.subject_id, np.array(stack_of(case, plane, neighbours=neighbours)))
 
 
-def _translated(learner: Learner, stack: Array) -> Array:
-    """A slice (channels * neighbours, H, W) in domain b, (channels, H, W)."""
+def _translated(learner: Learner, stack: Array, *, to: Domain = "b") -> Array:
+    """A slice (channels * neighbours, H, W) in another domain, (channels, H, W)."""
     if not isinstance(learner, Translator):
         raise TypeError("only a translator translates")
     padded, before = pad_to_multiple(stack[None], learner.size_multiple)
     device = next(learner.parameters()).device
     batch = torch.from_numpy(np.ascontiguousarray(padded)).to(device)
-    fake = learner.translate(batch, to="b").float().clamp(-1, 1).cpu().numpy()
+    fake = learner.translate(batch, to=to).float().clamp(-1, 1).cpu().numpy()
     return crop_back(fake, before)[0]
 
 

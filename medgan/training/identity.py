@@ -91,5 +91,5 @@ def require_same(found: Mapping[str, object], wanted: Mapping[str, object], *, w
         )
 
 
-_OTHER = ("identity.method", "identity.shape", "identity.dir", "identity.context.direction")
-"""What makes a checkpoint one of something else: method, channels and size, direction."""
+_OTHER = ("identity.method", "identity.shape", "identity.dir", "identity.context.direction", "identity.context.also")
+"""What makes a checkpoint one of something else: method, channels and size, direction, domains."""

@@ -59,8 +59,8 @@ class Watch:
 
         Args:
             step: Steps done.
-            pictures: The learner's preview, each (N, C, H, W) in [-1, 1]; ``fake_a`` and ``fake_b`` are judged.
-            real: The samples they were made from, ``a`` and ``b``, each (N, C, H, W) in [-1, 1].
+            pictures: The learner's preview, each (N, C, H, W) in [-1, 1]; ``fake_a``, ``fake_b``, ... are judged.
+            real: The samples they were made from, ``a``, ``b``, ..., each (N, C, H, W) in [-1, 1].
             paired: Whether ``a`` and ``b`` show the same thing, pixel by pixel.
         """
         found = [

@@ -67,6 +67,7 @@ def plan_study(study: Study) -> tuple[Job, ...]:
             "manifest": _file_digest(study.manifest),
             "files": _fingerprint(study),
             "allow_duplicates": study.allow_duplicates,
+            **_also(study),
         },
         threads=study.preparing_threads or usable_cores(),
     )
@@ -218,8 +219,15 @@ _OF_OTHER_JOBS = ("arms", "baseline", "target_cases", "tested_on", "metrics")
 
 
 def _left_out(entry: TranslatorPlan | Task) -> set[str]:
-    """The selection where it selects nothing, so that results from before there was one stay current."""
-    return set() if entry.selection.holds_out else {"selection"}
+    """Selection and further domains where nothing is asked for, so that results from before stay current."""
+    nothing = set() if entry.selection.holds_out else {"selection"}
+    return nothing | ({"also"} if isinstance(entry, TranslatorPlan) and not entry.also else set())
+
+
+def _also(study: Study) -> dict[str, list[str]]:
+    """Further domains of the translators, whose cases are prepared and whose subjects are dealt out to folds."""
+    names = sorted({name for plan in study.translators for name in plan.also})
+    return {"also": names} if names else {}
 
 
 def _file_digest(path: Path) -> str:

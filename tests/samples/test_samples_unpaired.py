@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -115,3 +117,29 @@ def test_a_square_covers_every_place():
     assert place_square((5, 12), 8, rng).top == -1
     array = np.arange(12).reshape(1, 3, 4)
     np.testing.assert_array_equal(Square(top=1, left=-1, size_px=2).cut(array, fill=9), [[[9, 4], [9, 8]]])
+
+
+def test_a_third_domain_leaves_the_draws_of_two_as_they_were(photographs, make_case):
+    a, b = photographs
+    two = samples_of(a, b, size_px=6, flips=("horizontal",))
+    more = UnpairedSamples(
+        a, b, [make_case(numbered(20 + n)) for n in range(4)], neighbours=1, size_px=6, flips=("horizontal",), seed=0
+    )
+    for step in range(6):
+        one, other = two.draw(step, 3), more.draw(step, 3)
+        assert list(other) == ["a", "b", "c"]
+        assert all(torch.equal(one[domain], other[domain]) for domain in "ab")
+        assert other["c"].shape == (3, 1, 6, 6)
+    assert len(list(more.each("c"))) == 4
+
+
+def test_the_draws_of_two_domains_are_those_that_runs_were_trained_on(make_case):
+    """Written down before there were more domains: a run that goes on must go on with the same samples."""
+    rng = np.random.default_rng(0)
+    a, b = ([make_case(rng.integers(0, 100, (1, 8, 8)) / 100) for _ in range(count)] for count in (5, 3))
+    samples = samples_of(a, b, size_px=5, flips=("horizontal", "vertical"))
+    digest = hashlib.sha256()
+    for step in range(12):
+        for tensor in samples.draw(step, 2).values():
+            digest.update((tensor.double() * 100).round().to(torch.uint8).numpy().tobytes())
+    assert digest.hexdigest()[:16] == "5eecc05a20c72e6f"

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from medgan.settings.domains import LETTERS
 from medgan.training.alarms.alarm import Kind
 from medgan.training.alarms.spectrum import Pattern, find_pattern
 
@@ -77,14 +78,17 @@ class Translation(NamedTuple):
 
 
 def translations(pictures: Mapping[str, Tensor], *, real: Mapping[str, Tensor], paired: bool) -> Iterator[Translation]:
-    """The translations ``fake_a`` and ``fake_b`` of a preview, with source and target.
+    """The translations ``fake_a``, ``fake_b`` and so on of a preview, with source and target.
+
+    ``fake_a`` is made from b, and all others from a.
 
     Args:
         pictures: The learner's preview; ``real_a`` and ``real_b`` are taken from it where they are there.
         real: The samples it was made from.
         paired: Whether samples of both domains show the same thing.
     """
-    for name, source, target in (("fake_b", "a", "b"), ("fake_a", "b", "a")):
+    for target in ("b", "a", *LETTERS[2:]):
+        name, source = f"fake_{target}", "b" if target == "a" else "a"
         sides = [pictures.get(f"real_{side}", real.get(side)) for side in (source, target)]
         fake = pictures.get(name)
         if fake is None or sides[0] is None or sides[1] is None:
