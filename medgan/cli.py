@@ -95,7 +95,7 @@ def check(
     with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
         if domains:
             comparisons = [
-                compare_domains(settings, target=name, sample=None if every else sample, over=bar.track)
+                compare_domains(settings, beside=name, sample=None if every else sample, over=bar.track)
                 for name in compared_with_source(settings)
             ]
             found = dict.fromkeys(finding for comparison in comparisons for finding in comparison.findings)

@@ -17,7 +17,7 @@ from medgan.cli import app
 from medgan.manifests.case import OWN_COLUMNS, RARE_COLUMNS
 from medgan.settings.recipe import Recipe
 from medgan.settings.study import Study, Task, TranslatorPlan
-from medgan.stages.train import read_recipe
+from medgan.stages.train import check_domains_taken, read_recipe
 from medgan.training.learner import freeze_all_but
 from medgan.training.translator import SampleShape, Translator
 
@@ -116,11 +116,12 @@ def test_the_study_files_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_parts_of_study_files_are_valid() -> None:
     parts = [yaml.safe_load(block) for block in yaml_blocks() if not block.startswith("name:")]
-    assert len(parts) == 2
+    assert len(parts) == 3
     for part in parts:
         assert part.keys() <= Study.model_fields.keys()
         for plan in part.get("translators", ()):
             read_recipe(TranslatorPlan.model_validate(plan))
+            check_domains_taken(TranslatorPlan.model_validate(plan))
         for task in part.get("tasks", ()):
             Task.model_validate(task)
 

@@ -79,13 +79,13 @@ def compared_with_source(study: Study) -> tuple[str, ...]:
 
 
 def compare_domains(
-    study: Study, *, target: str | None = None, sample: int | None = SAMPLE, over: Over = one_by_one
+    study: Study, *, beside: str | None = None, sample: int | None = SAMPLE, over: Over = one_by_one
 ) -> Comparison:
     """Read a sample of the cases of two domains and set these side by side.
 
     Args:
         study: The study.
-        target: What its source is compared with; its target by default.
+        beside: Domain that its source is compared with; the target by default.
         sample: Cases of each domain that are read, drawn with the study's split_seed, whole pairs first; None for all.
         over: Goes through the work and shows how far it is.
 
@@ -96,7 +96,7 @@ def compare_domains(
         raise no_data_root(study)
     rows, errors = parse_manifest(study.manifest)
     manifest = Manifest(cases=rows, root=study.data_root)
-    domains = (study.direction.source, target or study.direction.target)
+    domains = (study.direction.source, beside or study.direction.target)
     of_each = [manifest.of_domain(name).cases for name in domains]
     findings = [finding_of(error) for error in errors]
     facts: dict[str, list[CaseFacts]] = {name: [] for name in domains}

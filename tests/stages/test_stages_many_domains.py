@@ -245,7 +245,7 @@ class TestRefused:
 
 def test_every_site_is_compared_with_the_source(study):
     assert compared_with_source(study) == ("site-b", "site-c")
-    other = compare_domains(study, target="site-c")
+    other = compare_domains(study, beside="site-c")
     assert (other.source.name, other.target.name, len(other.target.facts)) == ("site-a", "site-c", 5)
 
 
