@@ -48,7 +48,7 @@ def untrained(study: Study, folds: Folds, manifest: Manifest) -> Iterator[Findin
         folds: Of the study.
         manifest: Its cases.
     """
-    names = sorted({name for plan in study.translators for name in plan.also})
+    names = sorted({name for plan in study.translators for name in plan.also} & set(manifest.domains))
     for fold in study.folds_to_run if names else ():
         trained = {case.domain for case in manifest.of_subjects(folds.train(fold))}
         for name in names:

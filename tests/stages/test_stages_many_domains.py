@@ -18,6 +18,7 @@ from medgan.stages.check import check_study
 from medgan.stages.check_domains import compare_domains, compared_with_source
 from medgan.stages.trained import open_run
 from medgan.training.checkpoint import load_checkpoint
+from medgan.training.identity import require_same
 from medgan.workflow.plan import plan_study
 
 SITES = {"site-a": (1.0, 0.8, 0.6), "site-b": (0.5, 1.0, 0.6), "site-c": (0.5, 0.6, 1.0)}
@@ -176,11 +177,14 @@ def test_the_derivation_names_both_domains(stargan):
     assert (stargan.derivation.source, stargan.derivation.target) == ("site-a", "site-b")
 
 
-def test_a_checkpoint_of_other_domains_is_refused(study, stargan):
-    identity = load_checkpoint(study.output / PLACE / "train" / "stargan").record["identity"]
+def test_a_checkpoint_of_other_domains_is_refused(study):
+    identity = load_checkpoint(study.output / PLACE / "train" / "stargan").identity
     assert identity["shape"]["domains"] == 3
     assert identity["context"]["also"] == ["site-c"]
     assert set(identity["intensity"]) == {"source", "target", "also"}
+    other = {**identity, "context": {**identity["context"], "also": ["site-d"]}}
+    with pytest.raises(CheckpointError, match=r"C004.*identity.context.also"):
+        require_same({"identity": identity}, {"identity": other}, where="here")
 
 
 def test_results_go_stale_with_the_domains(tmp_path):
@@ -258,7 +262,7 @@ def test_the_command_compares_every_site(path, tmp_path):
 
 @pytest.mark.multiprocess
 def test_medgan_run_makes_it_whole(tmp_path):
-    path = three_sites(tmp_path)
+    path = three_sites(tmp_path, translators=[PLANS[1]])
     done = medgan("run", path, "--quiet", "--cores", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "out" / "report" / "report.html").is_file()
