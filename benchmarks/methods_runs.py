@@ -65,7 +65,8 @@ def recipe_of(label: str, task: Task) -> Recipe:
     shared: dict[str, Any] = {"crop_px": task.size_px, "batch_size": task.batch_size, "flips": task.flips}
     shared["learning_rate"] = RATE * published.learning_rate
     if published.total_steps:
-        shared["total_steps"] = task.steps
+        # Where the critic steps several times for each step of the generator, a step of the task is the generator's.
+        shared["total_steps"] = task.steps * getattr(published, "critic_steps", 1)
     return recipe_type.model_validate({**start, **narrow, **shared})
 
 

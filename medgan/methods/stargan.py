@@ -201,11 +201,12 @@ class StarGAN(Translator):
 
     @torch.no_grad()
     def preview(self, batch: Batch) -> dict[str, Tensor]:
-        """Images of domain a in every domain and back again, and those of b in a, (N, channels, H, W)."""
-        real_a, real_b = batch["a"], batch["b"]
-        fakes = {f"fake_{letter}": self._sent(real_a, letter) for letter in self.directions[1:]}
-        stacks = {"real_a": real_a, **fakes, "cycled_a": self._sent(fakes["fake_b"], "a")}
-        stacks |= {"real_b": real_b, "fake_a": self._sent(real_b, "a")}
+        """Images of domain a in every domain and back again, real ones of each, and b in a, (N, channels, H, W)."""
+        others = self.directions[1:]
+        fakes = {f"fake_{letter}": self._sent(batch["a"], letter) for letter in others}
+        stacks = {"real_a": batch["a"], **fakes, "cycled_a": self._sent(fakes["fake_b"], "a")}
+        stacks |= {f"real_{letter}": batch[letter] for letter in others}
+        stacks["fake_a"] = self._sent(batch["b"], "a")
         return {name: self.middle(stack) for name, stack in stacks.items()}
 
     def _sent(self, image: Tensor, to: Domain) -> Tensor:
