@@ -207,6 +207,17 @@ class TestPictures:
         assert self.judged(a, a, b * 0.5 + 0.5, paired=False)["unchanged"].present
         assert not self.judged(b * 0.5 + 0.5, a, b * 0.5 + 0.5, paired=False)["unchanged"].present
 
+    def test_every_domain_of_a_preview_is_judged(self):
+        real = {letter: shapes(number, 4) for number, letter in enumerate("abc")}
+        shown = {"real_a": real["a"], "fake_b": real["a"], "fake_c": -real["a"], "fake_a": real["b"]}
+        found = {one.name: one for one in pictures.translations(shown, real=real, paired=False)}
+        assert list(found) == ["fake_b", "fake_a", "fake_c"]
+        assert torch.equal(found["fake_c"].source, real["a"])
+        assert torch.equal(found["fake_c"].target, real["c"])
+        assert torch.equal(found["fake_a"].source, real["b"])
+        kinds = {finding.kind for finding in pictures.findings(found["fake_c"]) if finding.present}
+        assert kinds == {"inversion"}
+
     def test_variety_is_measured_against_the_domain_that_has_less(self):
         a = shapes(0, 4)
         alike = 0.2 * a - 0.5
