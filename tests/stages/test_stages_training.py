@@ -18,6 +18,7 @@ from medgan.stages.materials import labelled, limited, open_materials, used_tran
 from medgan.stages.progress import Progress
 from medgan.stages.scoring import class_label, open_model
 from medgan.stages.train import contract, read_recipe, sample_shape
+from medgan.training.translator import SampleShape
 from medgan.training.weights import read_weights
 
 __all__ = ["finished_brains", "finished_lesions"]
@@ -81,8 +82,8 @@ class TestFold:
 class TestSamples:
     def test_the_shape_is_the_crop_or_the_largest_image_rounded_up(self, materials):
         cases = materials.prepared(materials.cases(["clinical"], materials.folds.train(0)))
-        assert sample_shape(Recipe(), cases) == (3, 1, 32)
-        assert sample_shape(Recipe(crop_px=16, neighbours=3), cases) == (3, 3, 16)
+        assert sample_shape(Recipe(), cases) == SampleShape(3, 1, 32)
+        assert sample_shape(Recipe(crop_px=16, neighbours=3), cases) == SampleShape(3, 3, 16)
 
     def test_grey_and_colour_do_not_mix(self, materials):
         cases = materials.prepared(materials.cases(["clinical"], materials.folds.train(0)))
