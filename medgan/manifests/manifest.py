@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,9 +55,18 @@ class Manifest:
         Raises:
             ManifestError: M004, if the domain has no case.
         """
-        kept = tuple(case for case in self.cases if case.domain == domain)
+        return self.of_domains((domain,))
+
+    def of_domains(self, domains: Collection[str]) -> "Manifest":
+        """The cases of some domains, in file order.
+
+        Raises:
+            ManifestError: M004, if none has a case.
+        """
+        kept = tuple(case for case in self.cases if case.domain in domains)
         if not kept:
-            raise ManifestError("M004", f"no case of domain {domain!r}", expected="one of " + ", ".join(self.domains))
+            told = " or ".join(map(repr, domains))
+            raise ManifestError("M004", f"no case of domain {told}", expected="one of " + ", ".join(self.domains))
         return replace(self, cases=kept)
 
     def of_subjects(self, subjects: Iterable[str]) -> "Manifest":

@@ -78,7 +78,7 @@ def translate_new(
         A line for each manifest.
     """
     cases = read_manifest(manifest, root=data_root)
-    chosen = tuple(case for case in cases if case.domain in trained.takes)
+    chosen = cases.of_domains(trained.takes).cases
     for name, translator in styles.of(trained).items():
         folder = out / name
         translated = translate_manifest(translator, cases, folder, cases=chosen, progress=progress)
