@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from methods_data import Sample, Task
-from methods_table import NARROW, RATE, VARIANTS
+from methods_table import NARROW, RATE
 
 from medgan import discover
 from medgan.errors import MedganError
@@ -51,15 +51,15 @@ def is_there(label: str) -> bool:
     name, _, preset = label.partition(":")
     if name not in discover.names("medgan.methods"):
         return False
-    return not preset or label in VARIANTS or preset in discover.load("medgan.methods", name).method.recipe_type.presets
+    return not preset or preset in discover.load("medgan.methods", name).method.recipe_type.presets
 
 
 def recipe_of(label: str, task: Task) -> Recipe:
     """Published settings, but for narrow networks and the steps, batch and size that all methods of a task share."""
     name, _, preset = label.partition(":")
     recipe_type: type[Recipe] = discover.load("medgan.methods", name).method.recipe_type
-    own = VARIANTS.get(label) or (recipe_type.presets[preset].settings if preset else {})
-    start: dict[str, Any] = dict(VARIANTS[label]) if label in VARIANTS else {"preset": preset or None}
+    own = recipe_type.presets[preset].settings if preset else {}
+    start: dict[str, Any] = {"preset": preset or None}
     published = recipe_type.model_validate(start)
     narrow = {key: value for key, value in NARROW.items() if key in recipe_type.model_fields and key not in own}
     shared: dict[str, Any] = {"crop_px": task.size_px, "batch_size": task.batch_size, "flips": task.flips}

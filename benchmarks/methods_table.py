@@ -6,13 +6,14 @@ A name is that of a method, or of a method and one of its presets: ``pix2pix:l1`
 from collections.abc import Mapping
 
 UNPAIRED = ("identity", "histogram_matching", "cyclegan", "unit", "munit", "cut", "cut:fastcut", "stargan")
+CYCLEGAN = tuple(f"cyclegan:{name}" for name in ("full", "cycle", "gan", "forward", "backward"))
 PIX2PIX = ("pix2pix", "pix2pix:l1", "pix2pix:gan", "pix2pix:cgan", "pix2pix:l1-gan", "pix2pix:encoder-decoder")
 TRIVIAL = ("identity", "histogram_matching")
 
 RUNS: Mapping[str, tuple[str, ...]] = {
     "dermoscopy_to_clinical": UNPAIRED,
     "poor_to_good_fundus": UNPAIRED,
-    "t1_to_flair": (*UNPAIRED, "cyclegan:gan", *PIX2PIX, "spade:image-map", "deepsim"),
+    "t1_to_flair": (*UNPAIRED, *CYCLEGAN, *PIX2PIX, "spade:image-map", "deepsim"),
     "mask_to_dermoscopy": (*TRIVIAL, *PIX2PIX, "spade", "deepsim"),
     "super_resolution": (*TRIVIAL, "pix2pix", "pix2pix:l1", "srgan", "srgan:srresnet-mse"),
 }
@@ -28,11 +29,6 @@ NARROW: Mapping[str, object] = {
     "scales": 2,
 }
 """Settings that make networks narrow enough for two cores, where a recipe has them and a preset does not set them."""
-
-VARIANTS: Mapping[str, Mapping[str, object]] = {
-    "cyclegan:gan": {"weight_cycle": 0.0},  # and with it the identity loss, whose weight is a multiple
-}
-"""Settings of what needs no preset of its own."""
 
 RATE = 5.0
 """Every method's published learning rate is multiplied by this: the trainings are hundreds of times shorter."""

@@ -206,6 +206,10 @@ def test_a_finding_is_seen_where_its_interval_says_so():
     assert look(results([0.1, 0.2, 0.3], [0.5, 0.6, 0.71]))[0]
     assert not look(results([0.5, 0.6, 0.71], [0.1, 0.2, 0.3]))[0]
     assert not look(results([0.1, 0.6, 0.3], [0.5, 0.2, 0.31]))[0]
+    collapsed = results([0.5, 0.6, 0.71], [0.1, 0.2, 0.3])
+    collapsed["task"]["rows"][0]["ignores_source"] = True
+    assert not look(collapsed)[0]
+    assert methods_facts.collapses_or_loses("task", "ssim", "arm", "baseline")(collapsed)[0]
     table = methods_facts.facts_table({})
     assert table.count("not measured yet") == len(methods_facts.FACTS)
 

@@ -1,18 +1,21 @@
 """Run by test_ranks_contract.py, once per rank: trains every method and task, and leaves what came of it.
 
-Usage: ranks_worker.py FOLDER RANK WORLD LAW, where LAW is "parity" or "long".
+Usage: ranks_worker.py FOLDER RANK WORLD LAW NAME..., where LAW is "parity" or "long".
 """
 
 import copy
 import sys
 import zlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from drawn_by_sample import DrawnBySample
 from safetensors.torch import save_file
+from tiny_methods import presets_with_other_turns, tiny_recipe
 from torch import Tensor, nn
 
 from medgan import discover
@@ -25,6 +28,9 @@ from medgan.training.translator import SampleShape
 
 STEPS = {"parity": 2, "long": 50}
 SIZE = 32
+SAMPLES = 2
+SAMPLES_OF_CHANCE = 5
+"""Samples of a rank where a step draws random numbers: no side of what it draws is a multiple."""
 QUIET = {"pool_size": 0, "dropout": 0.0, "ema_decay": None, "optimizer": "sgd", "learning_rate": 1e-3}
 """Without what inherently differs by rank, and by an optimizer that does not blow noise up.
 
@@ -62,8 +68,9 @@ def graded(number: int) -> dict[str, Tensor]:
 
 
 def made_method(name: str, **settings: object) -> tuple[Learner, Sample]:
-    method = discover.load("medgan.methods", name).method
-    learner = method(recipe_of(method.recipe_type, settings), shape=SampleShape(1, 1, SIZE))
+    method = discover.load("medgan.methods", name.split(":")[0]).method
+    kept = {key: value for key, value in settings.items() if key in method.recipe_type.model_fields}
+    learner = method(tiny_recipe(name, **kept), shape=SampleShape(1, 1, SIZE))
     samples = [pair(number) for number in range(4)]
     learner.fit([one["a"] for one in samples], [one["b"] for one in samples])
     return learner, pair
@@ -86,7 +93,8 @@ def recipe_of(recipe_type: type, settings: dict[str, object]) -> object:
 
 
 def everything() -> dict[str, Callable[..., tuple[Learner, Sample]]]:
-    methods = {f"method:{name}": lambda name=name, **s: made_method(name, **s) for name in names("methods")}
+    labels = [*names("methods"), *presets_with_other_turns()]
+    methods = {f"method:{name}": lambda name=name, **s: made_method(name, **s) for name in labels}
     tasks = [*names("downstream"), "segmentation:deeplabv3plus"]
     return methods | {f"task:{name}": lambda name=name, **s: made_task(name, **s) for name in tasks}
 
@@ -133,13 +141,19 @@ def doubled_digits(learner: Learner, draw: Draw) -> tuple[Learner, Draw]:
     return learner, wide
 
 
-def trained(name: str, make: Callable[..., tuple[Learner, Sample]], law: str, folder: Path, *, size: int) -> None:
+def trained(name: str, make: Callable[..., tuple[Learner, Sample]], law: str, folder: Path, *, share: int = 1) -> None:
+    """Train one of them by a law, with so many times the samples of one rank of two."""
     torch.manual_seed(zlib.crc32(name.encode()) + 100 * rank())  # other weights on each rank: rank 0's are shared
     learner, sample = make(**(QUIET if law == "parity" else {}))
-    draw = batches(sample, size)
+    draw, chances = batches(sample, 1), nullcontext()
     if law == "parity":
-        learner, draw = doubled_digits(quiet(learner), draw)
-        takes_chances = draws_chances(learner, draw(10**6))
+        learner, draw = doubled_digits(quiet(learner), batches(sample, SAMPLES))
+        if draws_chances(learner, draw(10**6)):
+            size = share * SAMPLES_OF_CHANCE
+            chances = DrawnBySample(rank(), ranks(), batch_size=size)
+        else:
+            size = share * SAMPLES
+        learner, draw = doubled_digits(learner, batches(sample, size))
     start = {key: value.clone() for key, value in learner.state_dict().items()}
     settings = LoopSettings(
         total_steps=STEPS[law],
@@ -149,20 +163,19 @@ def trained(name: str, make: Callable[..., tuple[Learner, Sample]], law: str, fo
         ema_decay=None if law == "parity" else 0.9,
     )
     run = folder / "runs" / name.replace(":", "_")
-    train(learner, draw, run=run, settings=settings)
+    with chances:
+        train(learner, draw, run=run, settings=settings)
     end = {f"end.{key}": value.double().clone() for key, value in learner.state_dict().items()}
     if rank() == 0:
         end |= {f"start.{key}": value.double() for key, value in start.items()}
         averages = load_checkpoint(run).tensors.get("ema", {})
         end |= {f"ema.{key}": value.float() for key, value in averages.items()}
     end |= {f"trained.{key}": torch.ones(()) for key, _ in learner.named_parameters()}
-    if law == "parity":
-        end["chances"] = torch.tensor(float(takes_chances))
     (folder / "ends").mkdir(parents=True, exist_ok=True)
     save_file(end, folder / "ends" / f"{name.replace(':', '_')}.{rank()}.safetensors")
 
 
-def main(folder: Path, number: int, world: int, law: str) -> None:
+def main(folder: Path, number: int, world: int, law: str, *, wanted: list[str]) -> None:
     if world > 1:
         store = f"file://{folder / 'store'}"
         dist.init_process_group(
@@ -170,17 +183,17 @@ def main(folder: Path, number: int, world: int, law: str) -> None:
         )
     torch.set_num_threads(1)
     for name, make in everything().items():
-        if law == "long":
-            trained(name, make, law, folder, size=1)
-        elif world > 1:
-            trained(name, make, law, folder, size=2)
+        if name not in wanted:
+            continue
+        if law == "long" or world > 1:
+            trained(name, make, law, folder)
         else:
-            trained(name, make, law, folder / "doubled", size=4)
-            trained(name, make, law, folder / "single", size=2)
+            trained(name, make, law, folder / "doubled", share=2)
+            trained(name, make, law, folder / "single")
     assert ranks() == world
     if world > 1:
         dist.destroy_process_group()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], wanted=sys.argv[5:])

@@ -1,6 +1,7 @@
 """Laws of several ranks, kept by every method and downstream task; a new file is tested on arrival.
 
-Two ranks equal one process with the doubled batch, and ranks stay equal to the bit and finite. One spawn of real
+Two ranks equal one process with the doubled batch, given the same random numbers for the same samples
+(drawn_by_sample.py), and ranks stay equal to the bit and finite. One spawn of real
 processes on gloo serves all, since importing torch takes longer than most of this.
 """
 
@@ -21,12 +22,18 @@ NAMES = list(ranks_worker.everything())
 every_name = pytest.mark.parametrize("name", NAMES)
 
 
-def run_ranks(folder: Path, *, world: int, law: str) -> Path:
+def selected(request: pytest.FixtureRequest) -> list[str]:
+    """Those that the tests to be run are about, so that one method is tried without training all."""
+    params = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    return [name for name in NAMES if name in {one.get("name") for one in params}]
+
+
+def run_ranks(folder: Path, *, world: int, law: str, wanted: list[str]) -> Path:
     folder.mkdir(parents=True)
     worker = str(Path(ranks_worker.__file__))
     processes = [
         subprocess.Popen(
-            [sys.executable, worker, str(folder), str(number), str(world), law],
+            [sys.executable, worker, str(folder), str(number), str(world), law, *wanted],
             env=clean_environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -44,14 +51,15 @@ def run_ranks(folder: Path, *, world: int, law: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def parity(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("parity")
-    return run_ranks(folder / "two", world=2, law="parity"), run_ranks(folder / "one", world=1, law="parity")
+def parity(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> tuple[Path, Path]:
+    folder, wanted = tmp_path_factory.mktemp("parity"), selected(request)
+    two = run_ranks(folder / "two", world=2, law="parity", wanted=wanted)
+    return two, run_ranks(folder / "one", world=1, law="parity", wanted=wanted)
 
 
 @pytest.fixture(scope="module")
-def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run_ranks(tmp_path_factory.mktemp("long") / "two", world=2, law="long")
+def long(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    return run_ranks(tmp_path_factory.mktemp("long") / "two", world=2, law="long", wanted=selected(request))
 
 
 def ends(folder: Path, name: str, rank: int = 0) -> dict[str, Tensor]:
@@ -66,8 +74,6 @@ def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def test_two_ranks_equal_one_process_with_the_doubled_batch(name: str, parity: tuple[Path, Path]) -> None:
     two, one = parity
     together, doubled = ends(two, name), ends(one / "doubled", name)
-    if together["chances"]:
-        pytest.skip(f"{name} draws random numbers in a step, other ones on each rank")
     end, expected, start = part(together, "end."), part(doubled, "end."), part(doubled, "start.")
     weights = torch.cat([expected[key].flatten() for key in expected] or [torch.zeros(0)])
     largest = max((one.abs().max().item() for one in expected.values() if one.numel()), default=0.0)

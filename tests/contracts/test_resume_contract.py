@@ -1,6 +1,7 @@
 """A run that is interrupted anywhere and goes on equals one that was not, bit for bit, whatever is trained.
 
-Holds for every file in ``medgan/methods`` and ``medgan/downstream``; a new one is tested on arrival. One run is stopped
+Holds for every file in ``medgan/methods`` and ``medgan/downstream``; a new one is tested on arrival, as is a preset
+whose steps have other turns than its method's, such as one without a discriminator. One run is stopped
 at ten places, one after the other: between steps, right at a checkpoint, and at every stage of writing one. Another is
 ended by SIGKILL.
 """
@@ -19,6 +20,7 @@ from unittest import mock
 
 import pytest
 import torch
+from tiny_methods import presets_with_other_turns, tiny_recipe
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
@@ -32,7 +34,7 @@ from medgan.training.loop import train
 from medgan.training.translator import SampleShape
 from medgan.training.weights import export_weights
 
-KINDS = [("methods", name) for name in discover.names("medgan.methods")]
+KINDS = [("methods", name) for name in [*discover.names("medgan.methods"), *presets_with_other_turns()]]
 KINDS += [("downstream", name) for name in discover.names("medgan.downstream")]
 CLOCKS = ("seconds", "images_per_s")
 SIZE = 32
@@ -59,9 +61,9 @@ class StoppedError(Exception):
 def made(package: str, name: str) -> Learner:
     """A small learner, always the same."""
     torch.manual_seed(7)
-    module = discover.load(f"medgan.{package}", name)
+    module = discover.load(f"medgan.{package}", name.split(":")[0])
     if package == "methods":
-        recipe = module.method.recipe_type.tiny()
+        recipe = tiny_recipe(name)
         learner = module.method(recipe, shape=SampleShape(1, 1, SIZE))
         learner.fit(list(drawn("methods", 0)["a"]), list(drawn("methods", 0)["b"]))
         return learner

@@ -4,6 +4,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from medgan.errors import SettingsError
@@ -24,6 +25,10 @@ def made(**settings: object) -> CycleGAN:
 def batch() -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(5)
     return {name: torch.rand(2, 1, 32, 32, generator=generator) * 2 - 1 for name in "ab"}
+
+
+def ablated(preset: str, **settings: object) -> CycleGAN:
+    return made(preset=preset, **CycleGANRecipe.presets[preset].settings, **settings)
 
 
 def calls(learner: CycleGAN) -> dict[str, int]:
@@ -88,6 +93,56 @@ def test_without_identity_its_images_are_not_generated() -> None:
     turn = next(learner.training_step(batch()))
     assert sizes == [2, 2]
     assert not [name for name in turn.losses if name.startswith("identity")]
+
+
+@pytest.mark.parametrize(
+    ("preset", "adversarial", "cycles"),
+    [
+        ("cycle", False, ["cycle_a", "cycle_b"]),
+        ("gan", True, []),
+        ("forward", True, ["cycle_a"]),
+        ("backward", True, ["cycle_b"]),
+        ("full", True, ["cycle_a", "cycle_b"]),
+    ],
+)
+def test_presets_are_the_papers_ablations(preset: str, adversarial: bool, cycles: list[str]) -> None:
+    """Tables 4 and 5 of Zhu 2017, whose comparison has no identity loss."""
+    learner = ablated(preset)
+    turns = list(learner.training_step(batch()))
+    names = ["adversarial_a", "adversarial_b"] if adversarial else []
+    assert list(turns[0].losses) == names + cycles
+    assert tuple(turn.group for turn in turns) == learner.turns
+    assert learner.turns == (("generator", "discriminator") if adversarial else ("generator",))
+
+
+def test_the_forward_cycle_begins_and_ends_in_a() -> None:
+    learner, real = ablated("forward"), batch()
+    losses = next(learner.training_step(real)).losses
+    torch.testing.assert_close(losses["cycle_a"], 10 * l1(learner.g_ba(learner.g_ab(real["a"])), real["a"]))
+    assert calls(learner) == {"g_ab": 1, "g_ba": 2, "d_a": 2, "d_b": 2}
+    assert calls(ablated("backward")) == {"g_ab": 2, "g_ba": 1, "d_a": 2, "d_b": 2}
+
+
+def test_without_a_discriminators_turn_none_is_asked_and_no_pool_is_filled() -> None:
+    learner = ablated("cycle", pool_size=2)
+    assert calls(learner) == {"g_ab": 2, "g_ba": 2, "d_a": 0, "d_b": 0}
+    assert "images" not in learner.pool_a.tensors()
+
+
+def test_a_weight_of_the_adversarial_loss_multiplies_the_generators_share_alone() -> None:
+    one, half = (
+        [turn.losses["adversarial_a"] for turn in made(weight_adversarial=weight).training_step(batch())]
+        for weight in (1.0, 0.5)
+    )
+    assert half[0].item() == pytest.approx(0.5 * one[0].item())
+    assert half[1].item() == pytest.approx(one[1].item())
+
+
+@pytest.mark.parametrize("settings", [{"weight_cycle": 0.0}, {"cycles": "none", "weight_identity": 0.0}])
+def test_nothing_to_learn_is_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="nothing would be learned"):
+        CycleGANRecipe(weight_adversarial=0, **settings)
+    assert CycleGANRecipe(weight_adversarial=0, cycles="none").weight_identity == 0.5
 
 
 def test_discriminators_see_pooled_fakes() -> None:
