@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import ranks_worker
 import torch
+from drawn_by_sample import DrawnBySample
 from safetensors.torch import load_file
 from tiny_studies import clean_environment
 from torch import Tensor
@@ -107,3 +108,21 @@ def test_ranks_stay_equal_and_finite(name: str, long: Path) -> None:
 
 def test_everything_there_is_is_held_to_it() -> None:
     assert {"method:cyclegan", "method:pix2pix", "task:segmentation", "task:classification"} <= set(NAMES)
+
+
+def test_ranks_draw_the_shares_of_what_one_process_draws() -> None:
+    """Of real images and fakes side by side, each rank's own; what is of no sample, such as places, all alike."""
+    drawn = []
+    for number, ranks in ((0, 1), (0, 2), (1, 2)):
+        size = 10 // ranks
+        with DrawnBySample(number, ranks, batch_size=size):
+            like = torch.zeros(size, 4, dtype=torch.float64)
+            found = [torch.randn_like(like), torch.rand(2 * size, 1), torch.randint(7, (size,)), torch.rand(3, size)]
+            drawn.append([*found, torch.randperm(64), torch.rand(())])
+    whole, first, second = drawn
+    for number, parts, side in ((0, 1, 0), (1, 2, 0), (2, 1, 0), (3, 1, 1)):
+        shares = [one[number].unflatten(side, (parts, 5)) for one in (first, second)]
+        assert torch.equal(torch.cat(shares, dim=side + 1).flatten(side, side + 1), whole[number])
+    assert all(torch.equal(one[number], whole[number]) for one in (first, second) for number in (4, 5))
+    assert whole[0].dtype == torch.float64
+    assert not torch.equal(first[0], second[0])
