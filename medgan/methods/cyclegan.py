@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from medgan.losses.adversarial import Adversarial
+from medgan.losses.perceptual import feature_distance
 from medgan.losses.reconstruction import l1
 from medgan.networks.blocks import Norm, Upsampling
 from medgan.networks.initialisation import initialise
@@ -34,6 +35,11 @@ class CycleGANRecipe(WithExtraLosses, DiscriminatorRecipe):
     against is ``full``, not the default. Domain a is the paper's X: its forward cycle is a to b and back, its backward
     cycle b to a and back. Half a cycle, it found, "often incurs training instability and causes mode collapse", most
     in the direction that was removed.
+
+    Three presets suit one defect of a photograph each, where a is the domain with the defect: ``blur``, ``haze`` and
+    ``uneven-light``. Their papers are named beside them; what they take is a loss or a form of the generator. Light and
+    veil of a good photograph can be of any kind, so that its defect cannot be got back from it: there only the cycle
+    from b counts. ``predicts="light"`` is none of the papers': it keeps a network from drawing what was not there.
     """
 
     presets: ClassVar[Mapping[str, Preset]] = {
@@ -51,6 +57,29 @@ class CycleGANRecipe(WithExtraLosses, DiscriminatorRecipe):
             {"cycles": "backward", "weight_identity": 0.0},
         ),
         "full": Preset("Discriminators and both cycles: the paper's method without identity", {"weight_identity": 0.0}),
+        "blur": Preset(
+            "For photographs out of focus: a critic, features of what comes back, a change of the input. Not taken: "
+            "the sharp image of the same eye, five steps of the critic",
+            {
+                "predicts": "change",
+                "adversarial": "wasserstein",
+                "weight_gradient_penalty": 10.0,
+                "weight_cycle_perceptual": 10.0,
+            },
+            paper="Kupyn et al. 2018, DeblurGAN: blind motion deblurring, arXiv:1711.07064",
+        ),
+        "haze": Preset(
+            "For veiled photographs: features of what comes back; only the light of the input changes. Not taken: "
+            "translation of small images with a pyramid for the large one",
+            {"predicts": "light", "cycles": "backward", "weight_cycle_perceptual": 10.0},
+            paper="Engin et al. 2018, Cycle-Dehaze: enhanced CycleGAN for single image dehazing, arXiv:1805.05308",
+        ),
+        "uneven-light": Preset(
+            "For photographs bright and dark in places: only the light of the input changes, which keeps its structure "
+            "without a loss for that. Not taken: one way alone, attention, relativistic discriminators of two scales",
+            {"predicts": "light", "cycles": "backward"},
+            paper="Jiang et al. 2021, EnlightenGAN: light enhancement without paired supervision, arXiv:1906.06972",
+        ),
     }
 
     weight_adversarial: float = Field(default=1.0, ge=0, description="0 trains no discriminator")
@@ -58,6 +87,9 @@ class CycleGANRecipe(WithExtraLosses, DiscriminatorRecipe):
     cycles: Literal["both", "forward", "backward", "none"] = Field(
         default="both",
         description="Which ways round weight_cycle counts: forward from a, to b and back; backward from b",
+    )
+    weight_cycle_perceptual: float = Field(
+        default=0.0, ge=0, description="Of the distance of features, those of extra, of an image and of what comes back"
     )
     weight_identity: float = Field(default=0.5, ge=0, description="Times weight_cycle; 0 leaves the identity loss out")
     weight_discriminator: float = Field(default=0.5, gt=0, description="Slows the discriminators down")
@@ -72,7 +104,7 @@ class CycleGANRecipe(WithExtraLosses, DiscriminatorRecipe):
     predicts: Prediction = Field(
         default="image",
         description="image, as published; change starts from the input and suits domains that differ little, such as "
-        "poor and good photographs, and few training steps",
+        "poor and good photographs, and few training steps; light changes brightness and contrast alone, and smoothly",
     )
     discriminator_width: int = Field(default=64, ge=1, description="Channels of the discriminators' first layer")
     patch: Patch = Field(default=70, description="Side in pixels of what one logit sees")
@@ -85,7 +117,7 @@ class CycleGANRecipe(WithExtraLosses, DiscriminatorRecipe):
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> Self:
-        cycle = self.weight_cycle and self.cycles != "none"
+        cycle = (self.weight_cycle or self.weight_cycle_perceptual) and self.cycles != "none"
         identity = self.weight_cycle * self.weight_identity
         if not (self.weight_adversarial or cycle or identity or self.extra.asks):
             raise ValueError("neither an adversarial loss nor a cycle nor identity; nothing would be learned")
@@ -139,10 +171,10 @@ class CycleGAN(Translator):
         if recipe.weight_adversarial:
             losses["adversarial_a"] = recipe.weight_adversarial * self.adversary.generator_loss(self.d_a, fake_a)
             losses["adversarial_b"] = recipe.weight_adversarial * self.adversary.generator_loss(self.d_b, fake_b)
-        if recipe.weight_cycle and recipe.cycles in ("both", "forward"):
-            losses["cycle_a"] = recipe.weight_cycle * l1(self.g_ba(fake_b), real_a)
-        if recipe.weight_cycle and recipe.cycles in ("both", "backward"):
-            losses["cycle_b"] = recipe.weight_cycle * l1(self.g_ab(fake_a), real_b)
+        if recipe.cycles in ("both", "forward"):
+            losses |= self._cycled(self.g_ba, fake_b, real_a, suffix="_a")
+        if recipe.cycles in ("both", "backward"):
+            losses |= self._cycled(self.g_ab, fake_a, real_b, suffix="_b")
         if identity_a is not None and identity_b is not None:
             weight_identity = recipe.weight_cycle * recipe.weight_identity
             losses["identity_a"] = weight_identity * l1(identity_a, real_a)
@@ -183,6 +215,19 @@ class CycleGAN(Translator):
             return network(source), None
         fake, identity = network(torch.cat([source, target])).split([len(source), len(target)])
         return fake, identity
+
+    def _cycled(self, back: ResNetGenerator, fake: Tensor, real: Tensor, *, suffix: str) -> dict[str, Tensor]:
+        recipe, losses = self.recipe, {}
+        if not (recipe.weight_cycle or recipe.weight_cycle_perceptual):
+            return {}
+        cycled = back(fake)
+        if recipe.weight_cycle:
+            losses[f"cycle{suffix}"] = recipe.weight_cycle * l1(cycled, real)
+        if recipe.weight_cycle_perceptual:
+            pictures = [stack.unflatten(1, (-1, self.shape.channels)).flatten(0, 1) for stack in (cycled, real)]
+            found, wanted = map(self.extra.features, pictures)
+            losses[f"cycle_perceptual{suffix}"] = recipe.weight_cycle_perceptual * feature_distance(found, wanted)
+        return losses
 
     def _judged(self, real_a: Tensor, real_b: Tensor, *, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
         shown_a, shown_b = self.pool_a.exchange(fake_a), self.pool_b.exchange(fake_b)

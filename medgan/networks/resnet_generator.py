@@ -5,17 +5,21 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
 
 from medgan.errors import GeometryError
 from medgan.networks.blocks import Norm, ResidualBlock, Upsampling, convolution, upsampled
 
-Prediction = Literal["image", "change"]
-"""What the last layer says: the image itself, as published, or what is to be changed in the input."""
+Prediction = Literal["image", "change", "light"]
+"""What the last layer says: the image itself, as published; what is to be changed in the input; or its light alone."""
 
 Padding = Literal["reflect", "zeros"]
 
 INSIDE = 0.999
 """An image times this has a finite inverse of tanh."""
+
+_LIGHT_CELLS = 8
+"""Cells along each side of the grid that light varies on: an eighth of a fundus photograph, far over a vessel."""
 
 
 class ResNetGenerator(nn.Module):
@@ -39,7 +43,9 @@ class ResNetGenerator(nn.Module):
         down_padding: How the two convolutions that halve the image pad; the published code has zeros.
         dropout: Share dropped within residual blocks in training; CycleGAN has none.
         predicts: ``"change"`` adds the last layer to the input before the tanh, so that a network that has learnt
-            nothing gives its input back, to within 0.001; it needs as many channels out as in.
+            nothing gives its input back, to within 0.001; it needs as many channels out as in. ``"light"`` multiplies
+            the input's light by a smooth factor and adds a smooth offset, of 8 x 8 cells between which it interpolates:
+            it can brighten, darken and unveil, but draws nothing. It needs the same.
 
     Source:
         Zhu 2017, arXiv:1703.10593, appendix 7.2; Johnson 2016, arXiv:1603.08155.
@@ -59,7 +65,7 @@ class ResNetGenerator(nn.Module):
         predicts: Prediction = "image",
     ) -> None:
         super().__init__()
-        if predicts == "change" and in_channels != out_channels:
+        if predicts != "image" and in_channels != out_channels:
             raise GeometryError(
                 "G211", "a change needs as many channels out as in", got=f"{in_channels} in, {out_channels} out"
             )
@@ -76,7 +82,7 @@ class ResNetGenerator(nn.Module):
         self.decoder = nn.Sequential(
             *_activated(upsampled(4 * width, 2 * width, upsampling=upsampling, norm=norm, transposed_kernel=3)),
             *_activated(upsampled(2 * width, width, upsampling=upsampling, norm=norm, transposed_kernel=3)),
-            convolution(width, out_channels, kernel=7, norm="none"),
+            convolution(width, 2 * out_channels if predicts == "light" else out_channels, kernel=7, norm="none"),
         )
 
     def forward(self, image: Tensor) -> Tensor:
@@ -136,6 +142,8 @@ class ResNetGenerator(nn.Module):
 
     def _drawn(self, image: Tensor, features: Tensor) -> Tensor:
         drawn = self.decoder(features)
+        if self.predicts == "light":
+            return _relit(image, drawn)
         if self.predicts == "change":
             drawn = drawn + torch.atanh(INSIDE * image.float())
         return torch.tanh(drawn)
@@ -144,6 +152,15 @@ class ResNetGenerator(nn.Module):
 def default_blocks(size_px: int) -> int:
     """Residual blocks that the paper takes for a training image's side: 6 up to 128, else 9."""
     return 6 if size_px <= 128 else 9
+
+
+def _relit(image: Tensor, drawn: Tensor) -> Tensor:
+    """An image's light (0 for -1) times e to the power of one smooth field, and another added."""
+    coarse = F.adaptive_avg_pool2d(drawn.float(), _LIGHT_CELLS)
+    # A tenth, so that a fresh network changes little: features behind a ReLU are not zero in the mean.
+    factor, offset = F.interpolate(0.1 * coarse, size=image.shape[-2:], mode="bilinear").chunk(2, dim=1)
+    light = (image.float() + 1) / 2 * factor.exp() + offset
+    return light.clamp(0, 1) * 2 - 1
 
 
 def _activated(layer: nn.Sequential) -> tuple[nn.Module, ...]:
