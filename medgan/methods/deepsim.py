@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from medgan.losses.across_ranks import sum_over_ranks
-from medgan.losses.adversarial import Adversarial, discriminator_loss
+from medgan.losses.adversarial import Adversarial
 from medgan.losses.perceptual import feature_distance
 from medgan.losses.reconstruction import l2
 from medgan.networks.blocks import Norm, Upsampling, evaluating
@@ -142,7 +142,8 @@ class DeepSim(Translator):
         shown = self._beside(real_a, real_b), self._beside(real_a, fake_b.detach())
         if self.paused:
             with torch.no_grad():
-                told = self._discriminator_loss(*shown)
+                # Of images changed as in its turn, where the recipe says so: a pause must not judge by another measure.
+                told = self.adversary.told(self.d_b, *shown)
         else:
             judged = self.adversary.discriminator_losses(self.d_b, *shown, step=self.step)
             yield Turn("discriminator", judged)
@@ -175,10 +176,6 @@ class DeepSim(Translator):
 
     def _beside(self, source: Tensor, output: Tensor) -> Tensor:
         return torch.cat([source, output], dim=1) if self.recipe.conditional else output
-
-    def _discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        real_logits, fake_logits = self.d_b(torch.cat([real, fake])).chunk(2)
-        return discriminator_loss(real_logits, fake_logits, kind=self.recipe.adversarial)
 
     def _decide(self, discriminator: Tensor, generator: Tensor) -> None:
         """Pause or go on, by the losses over all ranks: each comes to the same answer."""

@@ -58,9 +58,8 @@ class Adversary:
             Weighted scalars, by the same names in every step: adversarial, r1, gradient_penalty.
         """
         recipe = self.recipe
-        shown_real, shown_fake = self._shown(torch.cat([real, fake.detach()])).split([len(real), len(fake)])
-        maps = [logits.split([len(real), len(fake)]) for logits in _maps(judge(torch.cat([shown_real, shown_fake])))]
-        told = torch.stack([discriminator_loss(*pair, kind=self.kind) for pair in maps]).sum()
+        shown_real, shown_fake = self._both_shown(real, fake)
+        told = self._told(judge, shown_real, shown_fake)
         losses = {"adversarial": weight * told}
         if recipe.weight_r1:
             due = step % recipe.r1_every == 0
@@ -70,6 +69,18 @@ class Adversary:
             slope = gradient_penalty(_in_one(judge), shown_real, shown_fake)
             losses["gradient_penalty"] = recipe.weight_gradient_penalty * slope
         return {name + suffix: loss for name, loss in losses.items()}
+
+    def told(self, judge: Judge, real: Tensor, fake: Tensor) -> Tensor:
+        """One discriminator's adversarial loss of :meth:`discriminator_losses` alone, with weight 1; a scalar."""
+        return self._told(judge, *self._both_shown(real, fake))
+
+    def _told(self, judge: Judge, real: Tensor, fake: Tensor) -> Tensor:
+        maps = [logits.split([len(real), len(fake)]) for logits in _maps(judge(torch.cat([real, fake])))]
+        return torch.stack([discriminator_loss(*pair, kind=self.kind) for pair in maps]).sum()
+
+    def _both_shown(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        shown_real, shown_fake = self._shown(torch.cat([real, fake.detach()])).split([len(real), len(fake)])
+        return shown_real, shown_fake
 
     def _shown(self, images: Tensor) -> Tensor:
         return augmented(images, kinds=self.recipe.discriminator_augment, channels=self.channels)

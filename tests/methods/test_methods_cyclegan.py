@@ -9,6 +9,7 @@ from torch import nn
 
 from medgan.errors import SettingsError
 from medgan.losses.adversarial import discriminator_loss, generator_loss
+from medgan.losses.perceptual import feature_distance
 from medgan.losses.reconstruction import l1
 from medgan.methods.cyclegan import CycleGAN, CycleGANRecipe
 from medgan.training.learner import freeze_all_but
@@ -136,6 +137,23 @@ def test_a_weight_of_the_adversarial_loss_multiplies_the_generators_share_alone(
     )
     assert half[0].item() == pytest.approx(0.5 * one[0].item())
     assert half[1].item() == pytest.approx(one[1].item())
+
+
+def test_a_perceptual_cycle_compares_features_of_what_comes_back() -> None:
+    learner, real = made(weight_cycle_perceptual=2.0), batch()
+    losses = next(learner.training_step(real)).losses
+    back = learner.g_ba(learner.g_ab(real["a"]))
+    wanted = 2 * feature_distance(learner.extra.features(back), learner.extra.features(real["a"]))
+    torch.testing.assert_close(losses["cycle_perceptual_a"], wanted)
+    assert calls(learner) == {"g_ab": 2, "g_ba": 2, "d_a": 2, "d_b": 2}, "the image that comes back serves both"
+
+
+def test_presets_for_one_defect_name_their_papers() -> None:
+    presets = CycleGANRecipe.presets
+    found = {name: presets[name].paper.split()[-1] for name in ("blur", "haze", "uneven-light")}
+    assert found == {"blur": "arXiv:1711.07064", "haze": "arXiv:1805.05308", "uneven-light": "arXiv:1906.06972"}
+    blur = CycleGANRecipe(preset="blur")
+    assert (blur.adversarial, blur.weight_gradient_penalty, blur.predicts) == ("wasserstein", 10, "change")
 
 
 @pytest.mark.parametrize("settings", [{"weight_cycle": 0.0}, {"cycles": "none", "weight_identity": 0.0}])

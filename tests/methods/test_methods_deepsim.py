@@ -91,6 +91,20 @@ def test_a_paused_discriminator_is_not_moved() -> None:
     assert turn.group == "generator"
 
 
+def test_a_paused_discriminator_is_judged_by_changed_images_as_in_its_turn() -> None:
+    learner, told = made(dropout=0.0, discriminator_augment=("translation", "cutout")), []
+    learner._decide = lambda discriminator, generator: told.append((discriminator.item(), generator.item()))
+    for paused in (False, True):
+        learner.paused = paused
+        torch.manual_seed(3)
+        step(learner)
+    assert told[0] == pytest.approx(told[1])
+    learner.recipe = learner.recipe.model_copy(update={"discriminator_augment": ()})
+    learner.adversary.recipe = learner.recipe
+    step(learner)
+    assert told[2][0] != pytest.approx(told[1][0])
+
+
 @pytest.mark.parametrize(("preset", "left"), [("image", set()), ("image-feature", {"perceptual"})])
 def test_without_a_discriminator_nothing_is_judged(preset: str, left: set[str]) -> None:
     learner = made(**DeepSimRecipe.presets[preset].settings)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from medgan.errors import GeometryError
 from medgan.networks.blocks import evaluating, norm_layer, upsampled
 from medgan.networks.initialisation import initialise
 from medgan.networks.resnet_generator import ResNetGenerator, default_blocks
@@ -142,3 +143,29 @@ def test_reflected_edges_keep_a_flat_field_flat_up_to_the_border() -> None:
     network = initialise(ResNetGenerator(1, 1, width=4, blocks=2, norm="none"), std=0.2)
     out = network(torch.full((1, 1, 16, 16), -1.0))
     assert (out - out.mean()).abs().max() < 1e-5
+
+
+def test_a_generator_of_light_draws_nothing() -> None:
+    """Whatever its weights and its input: what it makes is the input's light times a smooth field, and another."""
+    torch.manual_seed(0)
+    network = initialise(ResNetGenerator(1, 1, width=8, blocks=1, predicts="light"), std=0.2)
+    image = torch.rand(2, 1, 64, 48) * 2 - 1
+    with torch.no_grad():
+        fields = torch.nn.functional.adaptive_avg_pool2d(network.decoder(network.encoder(image)), 8)
+        made = network(image)
+        network.residuals = nn.Identity()
+        seen = network(image)
+    factor, offset = torch.nn.functional.interpolate(0.1 * fields, size=(64, 48), mode="bilinear").chunk(2, dim=1)
+    expected = ((image + 1) / 2 * factor.exp() + offset).clamp(0, 1) * 2 - 1
+    torch.testing.assert_close(seen, expected)
+    assert factor.diff(dim=-1).abs().max() <= fields[:, :1].mul(0.1).diff(dim=-1).abs().max() / 6 + 1e-5
+    assert made.shape == image.shape
+
+
+def test_a_fresh_generator_of_light_changes_little() -> None:
+    torch.manual_seed(0)
+    network = initialise(ResNetGenerator(3, 3, width=16, blocks=2, predicts="light"))
+    image = torch.rand(1, 3, 36, 44) * 2 - 1
+    assert (network(image) - image).abs().mean() < 0.15
+    with pytest.raises(GeometryError, match="G211"):
+        ResNetGenerator(3, 1, predicts="light")
