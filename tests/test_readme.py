@@ -116,7 +116,7 @@ def test_the_study_files_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_parts_of_study_files_are_valid() -> None:
     parts = [yaml.safe_load(block) for block in yaml_blocks() if not block.startswith("name:")]
-    assert len(parts) == 3
+    assert len(parts) == 4
     for part in parts:
         assert part.keys() <= Study.model_fields.keys()
         for plan in part.get("translators", ()):
