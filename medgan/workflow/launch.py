@@ -13,6 +13,7 @@ from medgan.settings.study import Study
 from medgan.stages.workspace import Workspace
 from medgan.workflow.job import LAUNCHER, lock_folder
 from medgan.workflow.killed import killed_error, memory_kills
+from medgan.workflow.nursery import nursery
 from medgan.workflow.plan import FINGERPRINT, Job, plan_study, write_plan
 from medgan.workflow.resources import Resources
 
@@ -98,8 +99,13 @@ def launch(
     log = study.output / "logs" / "snakemake.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = _environment(local=resources.is_local(passed_on)) | {FINGERPRINT: str(jobs[0].settings["files"])}
-    poll_s = POLL_S if resources.is_local(passed_on) else CLUSTER_POLL_S
-    with log.open("w", encoding="utf-8") as out:
+    local = resources.is_local(passed_on)
+    poll_s = POLL_S if local else CLUSTER_POLL_S
+    undone = [job.stage for job, state, _ in states(study, jobs) if state != "done"]
+    with (
+        log.open("w", encoding="utf-8") as out,
+        nursery(undone if local and not resources.gpus and not dry_run else (), environment) as environment,
+    ):
         process = subprocess.Popen(
             [*command, *passed_on],
             stdout=None if dry_run else out,
