@@ -140,7 +140,16 @@ class Workspace:
         before = self._begun(job).get("asked")
         return changes(before, json.loads(json.dumps(asked, default=str))) if before else []
 
-    def finish(self, job: str, *, digest: str, needs: Iterable[str], outputs: Iterable[Path], seconds: float) -> None:
+    def finish(
+        self,
+        job: str,
+        *,
+        digest: str,
+        needs: Iterable[str],
+        outputs: Iterable[Path],
+        seconds: float,
+        cpu_seconds: float | None = None,
+    ) -> None:
         """Write ``done.json``: the job's settings, what went in, and the SHA-256 of what came out."""
         folder = self.folder(job)
         files = {str(path.relative_to(folder)): file_digest(path) for path in sorted(outputs)}
@@ -151,6 +160,7 @@ class Workspace:
             "outputs": files,
             "result": result,
             "seconds": round(seconds, 1),
+            "cpu_seconds": cpu_seconds if cpu_seconds is None else round(cpu_seconds, 1),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
         replace_text(folder / "done.json", json.dumps(content, indent=2) + "\n")

@@ -14,6 +14,8 @@ NURSERY = "MEDGAN_NURSERY"
 """Address of the nursery's socket, set by `medgan run`; set to nothing beforehand, there is none."""
 
 HEADER_BYTES = 8
+TAKEN = b"+"
+"""The nursery's first answer: from here on the work is its own."""
 
 
 def handed_over(arguments: Sequence[str]) -> int | None:
@@ -37,10 +39,12 @@ def handed_over(arguments: Sequence[str]) -> int | None:
             link.connect(address)
             socket.send_fds(link, [len(request).to_bytes(HEADER_BYTES, "big")], [0, 1, 2])
             link.sendall(request)
+            if link.recv(1) != TAKEN:
+                return None
         except OSError:
-            return None  # not ready yet, or gone
+            return None  # there is none any more
         try:
             answer = link.recv(HEADER_BYTES)
         except OSError:
             answer = b""
-    return int(answer) if answer else 128 + signal.SIGKILL  # without an answer the nursery was killed, and all with it
+    return int(answer) if answer else 128 + signal.SIGKILL  # the nursery was killed, and all that it forked with it

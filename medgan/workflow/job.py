@@ -72,7 +72,7 @@ def run_job(study: Study, job: Job, *, report: Callable[[str], None]) -> bool:
 
     with ExitStack() as stack:
         stack.enter_context(_joined(study, job))
-        began = time.monotonic()
+        began, computed = time.monotonic(), _cpu_seconds()
         folder = _led(lambda: _begin(study, job, stack, report))
         if folder is None:
             return False
@@ -83,7 +83,14 @@ def run_job(study: Study, job: Job, *, report: Callable[[str], None]) -> bool:
         if leads:
             seconds = time.monotonic() - began
             workspace = Workspace(study.output)
-            workspace.finish(job.id, digest=job.digest, needs=job.needs, outputs=outputs, seconds=seconds)
+            workspace.finish(
+                job.id,
+                digest=job.digest,
+                needs=job.needs,
+                outputs=outputs,
+                seconds=seconds,
+                cpu_seconds=_cpu_seconds() - computed,
+            )
             report(f"{job.id}: done in {seconds:.0f} s")
     return True
 
@@ -151,6 +158,12 @@ def _rank() -> int:
     from medgan.training.parallel import rank
 
     return rank()
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of the children that it has waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _mute(line: str) -> None:

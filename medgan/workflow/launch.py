@@ -102,9 +102,10 @@ def launch(
     local = resources.is_local(passed_on)
     poll_s = POLL_S if local else CLUSTER_POLL_S
     undone = [job.stage for job, state, _ in states(study, jobs) if state != "done"]
+    forked = undone if local and not resources.gpus and not dry_run else ()
     with (
         log.open("w", encoding="utf-8") as out,
-        nursery(undone if local and not resources.gpus and not dry_run else (), environment) as environment,
+        nursery(forked, environment, log=log.with_name("nursery.log")) as environment,
     ):
         process = subprocess.Popen(
             [*command, *passed_on],

@@ -1,13 +1,14 @@
 """A process that has imported what jobs need, and forks one for each: a job then starts in no time.
 
 A study has many short jobs, and each would import torch and MONAI for seconds. `medgan run` starts a nursery beside
-Snakemake; a job's command, the same that can be typed, finds it by an environment variable and hands itself over. While
-the nursery still imports, and where there is none, a command does its work itself. Only on Linux, and only for jobs
-without a GPU, whose driver does not survive a fork.
+Snakemake; a job's command, the same that can be typed, finds it by an environment variable and hands itself over
+(:mod:`medgan.workflow.handover`). Where there is no nursery, or it dies, a command does its work itself. Only on Linux,
+and only for jobs without a GPU, whose driver does not survive a fork.
 
     python -m medgan.workflow.nursery SOCKET LAUNCHER MODULE...
 """
 
+import atexit
 import ctypes
 import gc
 import importlib
@@ -19,7 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-import traceback
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -27,45 +28,59 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from medgan.settings.threads import quiet_openmp
-from medgan.workflow.handover import HEADER_BYTES, NURSERY
+from medgan.training.processes import has_ended
+from medgan.workflow.handover import HEADER_BYTES, NURSERY, TAKEN
 
 MODULES = {
     "prepare": ("medgan.stages.prepare",),
-    "train": ("medgan.stages.train",),
+    "train": ("medgan.stages.train", "torch._dynamo"),
     "translate": ("medgan.stages.translate", "medgan.stages.trained"),
-    "downstream": ("medgan.stages.downstream", "medgan.stages.scoring", "monai.networks.nets"),
+    "downstream": ("medgan.stages.downstream", "monai.networks.nets", "medgan.stages.scoring", "torch._dynamo"),
+    "judge": ("medgan.stages.judge", "medgan.stages.scoring"),
     "measure": ("medgan.stages.measure",),
-    "report": ("medgan.stages.report",),
+    "report": ("medgan.stages.report", "matplotlib.figure"),
 }
-"""What the jobs of a stage import first of all, and takes long."""
+"""What the jobs of a stage import and takes long; torch's optimizers import its compiler when they are made."""
+
+FEWEST = 3
+"""Jobs for which a nursery is worth its own start."""
 
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 _LOOK_EVERY_S = 1.0
+_REQUEST_S = 10.0
+_WAITING = 64
 
 
 @contextmanager
-def nursery(stages: Sequence[str], environment: dict[str, str]) -> Iterator[dict[str, str]]:
+def nursery(stages: Sequence[str], environment: dict[str, str], *, log: Path) -> Iterator[dict[str, str]]:
     """Start a nursery for jobs of some stages, and end it at the end.
 
     Args:
-        stages: Of the jobs that will come.
+        stages: Of the jobs that will come, in their order.
         environment: What jobs are started with.
+        log: File for what it says: the jobs that it forks, and why it fails, should it.
 
     Yields:
         The environment with the nursery's address, or as it is where there is none.
     """
-    wanted = sys.platform == "linux" and hasattr(os, "pidfd_open") and NURSERY not in environment
-    if not wanted or len(stages) < 3:
+    if sys.platform != "linux" or NURSERY in environment or len(stages) < FEWEST:
         yield environment
         return
     modules = list(dict.fromkeys(module for stage in stages for module in MODULES.get(stage, ())))
     # A socket's path may have no more than 107 bytes: the study's folder can be deep.
-    with tempfile.TemporaryDirectory(prefix="medgan-") as folder:
+    with tempfile.TemporaryDirectory(prefix="medgan-") as folder, log.open("wb") as said:
         address = str(Path(folder) / "nursery")
-        command = [sys.executable, "-m", "medgan.workflow.nursery", address, str(os.getpid()), *modules]
-        process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+            listener.bind(address)
+            listener.listen(_WAITING)
+            process = subprocess.Popen(
+                [sys.executable, "-m", "medgan.workflow.nursery", str(listener.fileno()), str(os.getpid()), *modules],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                pass_fds=[listener.fileno()],
+            )
         try:
             yield {**environment, NURSERY: address}
         finally:
@@ -86,51 +101,56 @@ class Nursery:
     """Takes requests at a socket and forks a process for each.
 
     Args:
-        address: Path of the socket, made here.
+        listener: The socket.
         launcher: Process that ends it: when that is gone and no job is left, so is the nursery.
     """
 
-    def __init__(self, address: str, *, launcher: int) -> None:
+    def __init__(self, listener: socket.socket, *, launcher: int) -> None:
         self.launcher = launcher
+        self.listener = listener
         self.jobs: dict[int, _Job] = {}
         self.selector = selectors.DefaultSelector()
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(address)
-        self.listener.listen(64)
-        self.selector.register(self.listener, selectors.EVENT_READ)
+        self.selector.register(listener, selectors.EVENT_READ)
 
     def serve(self) -> None:
         """Serve until the launcher is gone."""
-        from medgan.training.processes import has_ended
-
         while self.jobs or not has_ended(self.launcher):
-            for key, _ in self.selector.select(timeout=_LOOK_EVERY_S):
-                if key.fileobj is self.listener:
-                    self._accept()
-                elif key.data is not None and key.fd == key.data.handle:
-                    self._ended(key.data)
-                else:
-                    # Whoever asked is gone.
-                    self.selector.unregister(key.fileobj)
-                    with suppress(ProcessLookupError):
-                        os.kill(key.data.pid, signal.SIGKILL)
+            self.look(_LOOK_EVERY_S)
+
+    def look(self, seconds: float) -> None:
+        """Do what there is to do, and wait for it no longer than these seconds."""
+        for key, _ in self.selector.select(timeout=seconds):
+            if key.data is None:
+                self._accept()
+            elif key.data.pid in self.jobs:
+                self._ended(key.data) if key.fd == key.data.handle else self._left_alone(key.data)
 
     def _accept(self) -> None:
         link, _ = self.listener.accept()
         try:
             request, streams = _received(link)
+            link.sendall(TAKEN)
         except (OSError, ValueError):
-            link.close()
+            link.close()  # whoever asked is gone
             return
+        own = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._become(request, streams)
+            self._become(request, streams, parent=own)
         for stream in streams:
             os.close(stream)
+        sys.stdout.write(f"process {pid}: medgan {' '.join(request['arguments'][:1])}\n")
+        sys.stdout.flush()
         job = _Job(pid, os.pidfd_open(pid), link)
         self.jobs[pid] = job
         self.selector.register(job.handle, selectors.EVENT_READ, job)
         self.selector.register(link, selectors.EVENT_READ, job)
+
+    def _left_alone(self, job: _Job) -> None:
+        """Whoever asked was killed, and so is the job."""
+        self.selector.unregister(job.link)
+        with suppress(ProcessLookupError):
+            os.kill(job.pid, signal.SIGKILL)
 
     def _ended(self, job: _Job) -> None:
         _, status = os.waitpid(job.pid, 0)
@@ -144,31 +164,27 @@ class Nursery:
         job.link.close()
         del self.jobs[job.pid]
 
-    def _become(self, request: dict[str, Any], streams: Sequence[int]) -> NoReturn:
+    def _become(self, request: dict[str, Any], streams: Sequence[int], *, parent: int) -> NoReturn:
         """Be the process that was asked for, to its end."""
-        code = 1
-        try:
-            ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            self.listener.close()
-            for other in self.jobs.values():
-                other.link.close()
-            for number, stream in enumerate(streams):
-                os.dup2(stream, number)
-                os.close(stream)
-            code = _do(request)
-        except BaseException:  # noqa: BLE001 - nothing may get back into the nursery's loop
-            traceback.print_exc()
-        finally:
-            with suppress(OSError, ValueError):
-                sys.stdout.flush()
-                sys.stderr.flush()
-            os._exit(code)
+        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(128 + signal.SIGKILL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.selector.close()
+        self.listener.close()
+        for other in self.jobs.values():
+            other.link.close()
+            os.close(other.handle)
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+            os.close(stream)
+        _end(_do(request))
 
 
 def _received(link: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """A request and the three streams that came with it."""
+    link.settimeout(_REQUEST_S)
     header, streams, _, _ = socket.recv_fds(link, HEADER_BYTES, 3)
     wanted, content = int.from_bytes(header, "big"), b""
     while len(content) < wanted:
@@ -193,7 +209,21 @@ def _do(request: dict[str, Any]) -> int:
         main()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return 1
     return 0
+
+
+def _end(code: int) -> NoReturn:
+    """End the process as the interpreter would, without taking apart what was imported: that costs a second."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _use_threads(told: str) -> None:
@@ -209,17 +239,19 @@ def _use_threads(told: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Import, then serve."""
+    """Import, and serve who asks meanwhile; then serve."""
     quiet_openmp()
-    address, launcher, *modules = arguments
+    listener, launcher, *modules = arguments
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked for a job hears it too, and hangs up
+    nursery = Nursery(socket.socket(fileno=int(listener)), launcher=int(launcher))
     for module in ("medgan.cli", *modules):
         with suppress(ImportError):  # the job that needs it says so
             importlib.import_module(module)
+        nursery.look(0)
     gc.collect()
     gc.freeze()  # what all jobs share is not looked at, and so not copied
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked for a job hears it too, and hangs up
-    Nursery(address, launcher=int(launcher)).serve()
+    nursery.serve()
 
 
 if __name__ == "__main__":

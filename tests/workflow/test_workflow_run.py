@@ -11,6 +11,8 @@ import yaml
 from tiny_studies import TINY_CYCLEGAN, lesion_settings, lesion_study, medgan
 from workflow_kills import started
 
+from medgan.workflow.handover import NURSERY
+
 pytestmark = pytest.mark.multiprocess
 
 PLACE = "fold0/seed0"
@@ -164,6 +166,16 @@ def test_killed_and_started_again_gives_the_same_numbers(whole, tmp_path):
     assert results(path) == results(whole)
     assert {TRAIN, ARM, "prepare", "report"} <= set(results(whole))
     assert not (path.parent / "out" / "replaced").exists()
+
+
+def test_jobs_that_import_for_themselves_give_the_same_numbers(whole, tmp_path):
+    path = make_study(tmp_path)
+    done = medgan("run", path, "--cores", "1", "--quiet", **{NURSERY: ""})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert results(path) == results(whole)
+    forked = (whole.parent / "out/logs/nursery.log").read_text().split()
+    assert forked.count("process") == len(list((whole.parent / "out").rglob("done.json")))
+    assert not (path.parent / "out/logs/nursery.log").exists()
 
 
 @pytest.mark.slow
