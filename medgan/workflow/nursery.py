@@ -209,7 +209,7 @@ def _do(request: dict[str, Any]) -> int:
         main()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - told as the interpreter would, and no way back into the loop
         sys.excepthook(*sys.exc_info())
         return 1
     return 0
