@@ -14,6 +14,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import selectors
 import signal
 import socket
@@ -197,16 +198,14 @@ def _received(link: socket.socket) -> tuple[dict[str, Any], list[int]]:
 
 
 def _do(request: dict[str, Any]) -> int:
-    """Run a command line in this process; its exit status."""
+    """Run a command line as ``python -m medgan`` would; its exit status."""
     os.environ.clear()
-    os.environ.update(request["environment"])
+    os.environ.update({name: value for name, value in request["environment"].items() if name != NURSERY})
     os.chdir(request["folder"])
     _use_threads(os.environ.get("OMP_NUM_THREADS", ""))
     sys.argv = ["medgan", *request["arguments"]]
-    from medgan.cli import main
-
     try:
-        main()
+        runpy.run_module("medgan", run_name="__main__", alter_sys=True)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:  # noqa: BLE001 - told as the interpreter would, and no way back into the loop

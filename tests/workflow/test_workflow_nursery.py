@@ -71,7 +71,7 @@ def long_training(folder: Path) -> tuple[Path, list[str | Path]]:
     return path.parent / "out" / "fold0/seed0/train/cyclegan", ["train", path, "--translator", "cyclegan", "--quiet"]
 
 
-@pytest.mark.parametrize("words", [("tasks",), ("check", "absent.yaml")], ids=["good", "error"])
+@pytest.mark.parametrize("words", [("tasks",), ("check", "absent.yaml"), ("nonsense",)], ids=["good", "error", "usage"])
 def test_a_command_says_and_returns_the_same(environment, log, tmp_path, words):
     alone = finished(command(*words, environment=clean_environment(), folder=tmp_path))
     assert finished(command(*words, environment=environment, folder=tmp_path)) == alone
