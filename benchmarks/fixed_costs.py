@@ -3,8 +3,8 @@
     python benchmarks/fixed_costs.py [--study STUDY.yaml]
 
 Runs the demo's study, or another, on one core twice: with jobs forked from a process that has imported what they need,
-and with each job importing for itself. Jobs write how much CPU time they took; a forked one does nothing but its work,
-so that whatever either run takes beyond those is its fixed cost.
+and with each job importing for itself. Jobs write how much CPU time they took; a forked one does nothing but its work
+(among it the start of the children that read images), so that whatever either run takes beyond that is its fixed cost.
 """
 
 import argparse

@@ -213,7 +213,8 @@ def _idle_or_new(where: str) -> _Worker:
 
 
 @atexit.register
-def _end_idle() -> None:
+def end_idle_readers() -> None:
+    """End the children that wait for the next call; that call starts one anew."""
     while _IDLE:
         _IDLE.pop().end()
 

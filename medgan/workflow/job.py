@@ -161,7 +161,11 @@ def _rank() -> int:
 
 
 def _cpu_seconds() -> float:
-    """Of this process and of the children that it has waited for."""
+    """Of this process and of the children that it has waited for, those that read images among them."""
+    if "medgan.imaging.limits" in sys.modules:
+        from medgan.imaging.limits import end_idle_readers
+
+        end_idle_readers()
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 

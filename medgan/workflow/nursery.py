@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from medgan.settings.threads import quiet_openmp
-from medgan.training.processes import has_ended
 from medgan.workflow.handover import HEADER_BYTES, NURSERY, TAKEN
 
 MODULES = {
@@ -47,7 +46,6 @@ FEWEST = 3
 """Jobs for which a nursery is worth its own start."""
 
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
-_LOOK_EVERY_S = 1.0
 _REQUEST_S = 10.0
 _WAITING = 64
 
@@ -103,23 +101,16 @@ class Nursery:
 
     Args:
         listener: The socket.
-        launcher: Process that ends it: when that is gone and no job is left, so is the nursery.
     """
 
-    def __init__(self, listener: socket.socket, *, launcher: int) -> None:
-        self.launcher = launcher
+    def __init__(self, listener: socket.socket) -> None:
         self.listener = listener
         self.jobs: dict[int, _Job] = {}
         self.selector = selectors.DefaultSelector()
         self.selector.register(listener, selectors.EVENT_READ)
 
-    def serve(self) -> None:
-        """Serve until the launcher is gone."""
-        while self.jobs or not has_ended(self.launcher):
-            self.look(_LOOK_EVERY_S)
-
-    def look(self, seconds: float) -> None:
-        """Do what there is to do, and wait for it no longer than these seconds."""
+    def look(self, seconds: float | None) -> None:
+        """Do what there is to do, and wait for it no longer than these seconds, or as long as it takes."""
         for key, _ in self.selector.select(timeout=seconds):
             if key.data is None:
                 self._accept()
@@ -167,10 +158,7 @@ class Nursery:
 
     def _become(self, request: dict[str, Any], streams: Sequence[int], *, parent: int) -> NoReturn:
         """Be the process that was asked for, to its end."""
-        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(128 + signal.SIGKILL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _end_with(parent)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         self.selector.close()
         self.listener.close()
@@ -181,6 +169,13 @@ class Nursery:
             os.dup2(stream, number)
             os.close(stream)
         _end(_do(request))
+
+
+def _end_with(parent: int) -> None:
+    """Let the kernel kill this process when the one that started it is gone."""
+    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:  # it was quicker
+        os._exit(128 + signal.SIGKILL)
 
 
 def _received(link: socket.socket) -> tuple[dict[str, Any], list[int]]:
@@ -239,18 +234,20 @@ def _use_threads(told: str) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Import, and serve who asks meanwhile; then serve."""
-    quiet_openmp()
     listener, launcher, *modules = arguments
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    _end_with(int(launcher))
+    quiet_openmp()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked for a job hears it too, and hangs up
-    nursery = Nursery(socket.socket(fileno=int(listener)), launcher=int(launcher))
-    for module in ("medgan.cli", *modules):
+    nursery = Nursery(socket.socket(fileno=int(listener)))
+    importlib.import_module("medgan.cli")
+    for module in modules:
         with suppress(ImportError):  # the job that needs it says so
             importlib.import_module(module)
         nursery.look(0)
     gc.collect()
     gc.freeze()  # what all jobs share is not looked at, and so not copied
-    nursery.serve()
+    while True:
+        nursery.look(None)
 
 
 if __name__ == "__main__":
