@@ -36,7 +36,7 @@ def test_the_result_comes_back_whole_and_writable():
 
 
 def test_the_child_has_no_torch_and_is_kept():
-    limits._end_idle()  # another test's child may have resampled a volume, which imports torch
+    limits.end_idle_readers()  # another test's child may have resampled a volume, which imports torch
     assert "torch" not in call(hostile.modules)
     assert call(hostile.process) == call(hostile.process) != os.getpid()
 
@@ -125,7 +125,7 @@ def test_a_fork_starts_a_child_of_its_own():
     code = os.fork()
     if code == 0:  # no assertion may leave the forked process
         other = call(hostile.process)
-        limits._end_idle()
+        limits.end_idle_readers()
         os._exit(0 if other != parent else 1)
     assert os.waitpid(code, 0)[1] == 0
     assert call(hostile.process) == parent
