@@ -9,13 +9,15 @@ UNPAIRED = ("identity", "histogram_matching", "cyclegan", "unit", "munit", "cut"
 CYCLEGAN = tuple(f"cyclegan:{name}" for name in ("full", "cycle", "gan", "forward", "backward"))
 PIX2PIX = ("pix2pix", "pix2pix:l1", "pix2pix:gan", "pix2pix:cgan", "pix2pix:l1-gan", "pix2pix:encoder-decoder")
 TRIVIAL = ("identity", "histogram_matching")
+SRGAN = ("srgan:srresnet-mse", "srgan:srresnet-features", "srgan:srgan-mse", "srgan")  # by itself, srgan-features
+RESOLUTION = (*SRGAN, "johnson_resolution", "johnson_resolution:pixels")
 
 RUNS: Mapping[str, tuple[str, ...]] = {
     "dermoscopy_to_clinical": UNPAIRED,
     "poor_to_good_fundus": UNPAIRED,
     "t1_to_flair": (*UNPAIRED, *CYCLEGAN, *PIX2PIX, "spade:image-map", "deepsim"),
     "mask_to_dermoscopy": (*TRIVIAL, *PIX2PIX, "spade", "deepsim"),
-    "super_resolution": (*TRIVIAL, "pix2pix", "pix2pix:l1", "srgan", "srgan:srresnet-mse"),
+    "super_resolution": (*TRIVIAL, "pix2pix", "pix2pix:l1", *RESOLUTION),
 }
 
 SHOWN_AS: Mapping[tuple[str, str], str] = {("super_resolution", "identity"): "bicubic (identity)"}

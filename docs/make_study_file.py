@@ -13,6 +13,7 @@ from medgan.settings.extra_losses import ExtraLosses, PairedExtraLosses, WithExt
 from medgan.settings.features import FeatureSettings
 from medgan.settings.preparation import Preparation
 from medgan.settings.recipe import Recipe
+from medgan.settings.resolution import ResolutionRecipe
 from medgan.settings.selection import Selection
 from medgan.settings.study import Arm, Direction, Study, Task, TranslatorPlan
 
@@ -111,6 +112,7 @@ def _models() -> Iterator[tuple[str, type[BaseModel]]]:
     yield "`selection:` of a translator or a task", Selection
     yield "A translator's `recipe:`, whatever its method", Recipe
     yield f"A translator's `recipe:` with discriminators: {_those_with(DiscriminatorRecipe)}", DiscriminatorRecipe
+    yield f"A translator's `recipe:` of super-resolution: {_those_with(ResolutionRecipe)}", ResolutionRecipe
     yield f"`extra:` of a translator's `recipe:`: {_those_with(WithExtraLosses, WithPairedExtraLosses)}", ExtraLosses
     yield f"More of `extra:`, with pairs: {_those_with(WithPairedExtraLosses)}", PairedExtraLosses
     yield "`features:`, `segmenter:` and `source_segmenter:`", FeatureSettings
@@ -133,7 +135,7 @@ def _those_with(*kinds: type[Recipe]) -> str:
 
 def _told_before(model: type[BaseModel]) -> dict[str, Any]:
     """Keys of a model that stand in the tables of what it is a kind of."""
-    kinds = (Recipe, DiscriminatorRecipe, WithExtraLosses, WithPairedExtraLosses, ExtraLosses)
+    kinds = (Recipe, DiscriminatorRecipe, ResolutionRecipe, WithExtraLosses, WithPairedExtraLosses, ExtraLosses)
     found: dict[str, Any] = {}
     for kind in kinds:
         if issubclass(model, kind) and model is not kind:

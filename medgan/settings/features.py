@@ -39,3 +39,14 @@ class FeatureSettings(Settings):
             needs = "needs the file or folder of its weights" if self.weights is None else "takes no file of weights"
             raise ValueError(f"network {self.network!r} {needs}")
         return self
+
+    def usually(self, **layers: tuple[str, ...]) -> Self:
+        """The same, with a paper's layers of a network, by its name, where none are asked for.
+
+        Example:
+            >>> FeatureSettings().usually(random=("relu1a",)).layers
+            ('relu1a',)
+        """
+        if self.layers or self.network not in layers:
+            return self
+        return self.model_copy(update={"layers": layers[self.network]})

@@ -35,6 +35,7 @@ class OptimizerSettings(NamedTuple):
         name: ``"adam"``; ``"sgd"`` for plain gradient descent with momentum; ``"rmsprop"``, without momentum, which
             averages squares by the second of the betas.
         halve_every: Steps after which the rate is halved, again and again, besides; None never.
+        tenth_from: Share of the steps after which the rate is a tenth besides; 1 never.
     """
 
     learning_rate: float = 2e-4
@@ -43,6 +44,7 @@ class OptimizerSettings(NamedTuple):
     decay_from: float = 0.5
     name: OptimizerName = "adam"
     halve_every: int | None = None
+    tenth_from: float = 1.0
 
 
 class Learner(nn.Module):

@@ -253,6 +253,7 @@ class _Loop:
             total_steps=self.settings.total_steps,
             decay_from=settings.decay_from,
             halve_every=settings.halve_every,
+            tenth_from=settings.tenth_from,
         )
         return settings.learning_rate * factor
 

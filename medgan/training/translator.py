@@ -41,13 +41,14 @@ class Translator(Learner):
         method = CycleGAN
 
     Training batches hold ``"a"`` and ``"b"``, each (N, channels * neighbours, H, W) in [-1, 1]; where
-    :attr:`needs_pairs`, they show the same thing, pixel by pixel. A method that takes :attr:`many_domains` finds in
+    :attr:`needs_pairs`, they show the same thing, pixel by pixel; a recipe may make do without pairs, which a method
+    sets for itself. A method that takes :attr:`many_domains` finds in
     ``shape.domains`` how many there are, in batches ``"c"`` and so on as well, and sets :attr:`directions` for itself.
     """
 
     summary: ClassVar[str] = ""
     paper: ClassVar[str] = ""
-    needs_pairs: ClassVar[bool] = False
+    needs_pairs: bool = False
     recipe_type: ClassVar[type[Recipe]] = Recipe
     many_domains: ClassVar[bool] = False
     directions: tuple[Domain, ...] = ("b",)
