@@ -11,8 +11,7 @@ from medgan.losses.adversarial import Adversarial
 from medgan.losses.perceptual import feature_distance
 from medgan.losses.reconstruction import l2
 from medgan.networks.blocks import Norm, evaluating
-from medgan.networks.resnet_generator import Prediction
-from medgan.networks.super_resolution import SRResNet, SubPixel
+from medgan.networks.super_resolution import Drawn, SRResNet, SubPixel
 from medgan.networks.vgg_discriminator import VGGDiscriminator, check_size_fits
 from medgan.settings.discriminator import DiscriminatorRecipe
 from medgan.settings.extra_losses import WithPairedExtraLosses
@@ -80,7 +79,7 @@ class SRGANRecipe(WithPairedExtraLosses, DiscriminatorRecipe, ResolutionRecipe):
     upsampling: SubPixel = Field(
         default="resize", description="resize and convolve, or sub-pixel convolution as published"
     )
-    predicts: Prediction = Field(
+    predicts: Drawn = Field(
         default="image", description="The image, as published, or the change to the interpolated image"
     )
     norm: Norm = Field(default="none", description="Normalisation inside the generator")

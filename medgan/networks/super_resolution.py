@@ -12,12 +12,14 @@ from medgan.networks.blocks import Norm, ResidualBlock, convolution, upsampled
 from medgan.networks.initialisation import initialise_by_width
 from medgan.networks.layers import DoublingConv2d, ReflectedConv2d
 from medgan.networks.reduction import enlarged
-from medgan.networks.resnet_generator import Prediction
 
 SubPixel = Literal["resize", "sub-pixel"]
 """``"sub-pixel"`` is published: a convolution to four times the channels, laid out as twice the rows and columns. It
 starts so that its four kinds of pixels are alike (ICNR); training may drive them apart, into a checkerboard.
 ``"resize"`` repeats pixels and convolves: every kind of pixel sees the same kernel, to the end of training."""
+
+Drawn = Literal["image", "change"]
+"""What the last layer says: the image itself, as published, or the change to the interpolated image."""
 
 _QUIET = 0.1
 
@@ -57,11 +59,11 @@ class SRResNet(nn.Module):
         blocks: int = 16,
         upsampling: SubPixel = "resize",
         norm: Norm = "none",
-        predicts: Prediction = "image",
+        predicts: Drawn = "image",
     ) -> None:
         super().__init__()
         self.factor, self.out_channels = factor, out_channels
-        self.predicts: Prediction = predicts
+        self.predicts: Drawn = predicts
         self.first = nn.Sequential(_first(in_channels, width), Slope())
         self.residuals = nn.Sequential(*(_SlopedBlock(width, norm=norm) for _ in range(blocks)))
         self.joined = convolution(width, width, kernel=3, norm=norm)
