@@ -7,15 +7,16 @@ from collections.abc import Mapping
 
 UNPAIRED = ("identity", "histogram_matching", "cyclegan", "unit", "munit", "cut", "cut:fastcut", "stargan")
 CYCLEGAN = tuple(f"cyclegan:{name}" for name in ("full", "cycle", "gan", "forward", "backward"))
+STYLE = ("johnson_style", "gatys")
 PIX2PIX = ("pix2pix", "pix2pix:l1", "pix2pix:gan", "pix2pix:cgan", "pix2pix:l1-gan", "pix2pix:encoder-decoder")
 TRIVIAL = ("identity", "histogram_matching")
 SRGAN = ("srgan:srresnet-mse", "srgan:srresnet-features", "srgan:srgan-mse", "srgan")  # by itself, srgan-features
 RESOLUTION = (*SRGAN, "johnson_resolution", "johnson_resolution:pixels")
 
 RUNS: Mapping[str, tuple[str, ...]] = {
-    "dermoscopy_to_clinical": UNPAIRED,
-    "poor_to_good_fundus": UNPAIRED,
-    "t1_to_flair": (*UNPAIRED, *CYCLEGAN, *PIX2PIX, "spade:image-map", "deepsim"),
+    "dermoscopy_to_clinical": (*UNPAIRED, *STYLE),
+    "poor_to_good_fundus": (*UNPAIRED, *STYLE),
+    "t1_to_flair": (*UNPAIRED, *STYLE, *CYCLEGAN, *PIX2PIX, "spade:image-map", "deepsim"),
     "mask_to_dermoscopy": (*TRIVIAL, *PIX2PIX, "spade", "deepsim"),
     "super_resolution": (*TRIVIAL, "pix2pix", "pix2pix:l1", *RESOLUTION),
 }
@@ -29,8 +30,10 @@ NARROW: Mapping[str, object] = {
     "width": 16,
     "patch": 16,
     "scales": 2,
+    "iterations": 60,
 }
-"""Settings that make networks narrow enough for two cores, where a recipe has them and a preset does not set them."""
+"""Settings that make networks narrow and optimisations short enough for two cores, where a recipe has them and a preset
+does not set them."""
 
 RATE = 5.0
 """Every method's published learning rate is multiplied by this: the trainings are hundreds of times shorter."""

@@ -16,6 +16,7 @@ from medgan.settings.recipe import Recipe
 from medgan.settings.resolution import ResolutionRecipe
 from medgan.settings.selection import Selection
 from medgan.settings.study import Arm, Direction, Study, Task, TranslatorPlan
+from medgan.settings.texture import StyleTransferRecipe
 
 PAGE = Path(__file__).with_name("study-file.md")
 BEGIN, END = "<!-- tables: begin -->\n", "<!-- tables: end -->\n"
@@ -113,6 +114,7 @@ def _models() -> Iterator[tuple[str, type[BaseModel]]]:
     yield "A translator's `recipe:`, whatever its method", Recipe
     yield f"A translator's `recipe:` with discriminators: {_those_with(DiscriminatorRecipe)}", DiscriminatorRecipe
     yield f"A translator's `recipe:` of super-resolution: {_those_with(ResolutionRecipe)}", ResolutionRecipe
+    yield f"A translator's `recipe:` for style transfer: {_those_with(StyleTransferRecipe)}", StyleTransferRecipe
     yield f"`extra:` of a translator's `recipe:`: {_those_with(WithExtraLosses, WithPairedExtraLosses)}", ExtraLosses
     yield f"More of `extra:`, with pairs: {_those_with(WithPairedExtraLosses)}", PairedExtraLosses
     yield "`features:`, `segmenter:` and `source_segmenter:`", FeatureSettings
@@ -135,7 +137,10 @@ def _those_with(*kinds: type[Recipe]) -> str:
 
 def _told_before(model: type[BaseModel]) -> dict[str, Any]:
     """Keys of a model that stand in the tables of what it is a kind of."""
-    kinds = (Recipe, DiscriminatorRecipe, ResolutionRecipe, WithExtraLosses, WithPairedExtraLosses, ExtraLosses)
+    kinds: tuple[type[BaseModel], ...] = (
+        *(Recipe, DiscriminatorRecipe, ResolutionRecipe, StyleTransferRecipe),
+        *(WithExtraLosses, WithPairedExtraLosses, ExtraLosses),
+    )
     found: dict[str, Any] = {}
     for kind in kinds:
         if issubclass(model, kind) and model is not kind:

@@ -48,14 +48,15 @@ def feature_distance(
     return torch.stack(parts).sum()
 
 
-def gram(layer: Tensor) -> Tensor:
+def gram(layer: Tensor, *, shown: Tensor | None = None) -> Tensor:
     """Products of channels, summed over pixels: what stays of a texture when its place is forgotten.
 
     Args:
         layer: (N, C, H, W).
+        shown: Weight of each pixel, (N, 1, H, W) in [0, 1], where some do not count; all do by default.
 
     Returns:
-        (N, C, C) in float32, divided by C * H * W.
+        (N, C, C) in float32, divided by C * H * W, or by C times the sum of the weights; 0 where that is 0.
 
     Source:
         Gatys 2016, doi:10.1109/CVPR.2016.265; divided as in Johnson 2016, equation 3.
@@ -67,7 +68,11 @@ def gram(layer: Tensor) -> Tensor:
     """
     flat = layer.float().flatten(2)
     with torch.autocast(layer.device.type, enabled=False):
-        return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
+        if shown is None:
+            return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
+        weights = shown.float().flatten(2)
+        total = weights.sum(dim=2, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
+        return (flat * (weights / total)) @ flat.transpose(1, 2) / flat.shape[1]
 
 
 def grams(features: Features) -> dict[str, Tensor]:

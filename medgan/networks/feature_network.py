@@ -2,12 +2,15 @@
 
 import threading
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from medgan.errors import GeometryError, SettingsError
+
+Frozen = TypeVar("Frozen", bound=nn.Module)
 
 
 class FeatureNetwork(nn.Module):
@@ -45,40 +48,37 @@ class FeatureNetwork(nn.Module):
         self.layers, self.in_channels, self.size_multiple = tuple(layers), in_channels, size_multiple
         self.register_buffer("mean", torch.tensor(list(mean)).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(list(std)).view(1, -1, 1, 1))
-        known = [name for name, _ in network.named_modules() if name]
-        unknown = [name for name in self.layers if name not in known]
-        if unknown or not self.layers:
-            raise SettingsError(
-                "S041",
-                "the feature network has no such layer",
-                got=", ".join(unknown) or "no layer",
-                expected="some of " + ", ".join(known),
-            )
+        self._check(self.layers)
 
     def train(self, mode: bool = True) -> "FeatureNetwork":  # noqa: FBT001, FBT002
         """Stay in evaluation mode: running statistics are used, and left alone."""
         return super().train(mode=False)
 
-    def forward(self, image: Tensor) -> dict[str, Tensor]:
+    def forward(self, image: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Features by layer.
 
         Args:
             image: (N, C, H, W) in [-1, 1]; C is the network's, or 1.
+            layers: Other layers than the network's own.
 
         Returns:
-            (N, channels, h, w) for each layer, in the order of the network's own.
+            (N, channels, h, w) for each layer, in the order in which they are named.
 
         Raises:
             GeometryError: G212, if the channels do not fit.
+            SettingsError: S041, if there is no such layer.
         """
+        if layers is not None:
+            self._check(layers)
+        wanted = self.layers if layers is None else tuple(dict.fromkeys(layers))
         found: dict[str, Tensor] = {}
-        handles = [self._tap(name, found) for name in self.layers]
+        handles = [self._tap(name, found) for name in wanted]
         try:
             self.network(self._fitted(image))
         finally:
             for handle in handles:
                 handle.remove()
-        return {name: found[name] for name in self.layers}
+        return {name: found[name] for name in wanted}
 
     def with_layers(self, layers: Sequence[str]) -> "FeatureNetwork":
         """The same network, looked at in other layers."""
@@ -96,6 +96,17 @@ class FeatureNetwork(nn.Module):
         height, width = image.shape[-2:]
         given: Tensor = self.network(self._fitted(image))
         return given[..., :height, :width] if given.ndim == 4 else given
+
+    def _check(self, layers: Sequence[str]) -> None:
+        known = [name for name, _ in self.network.named_modules() if name]
+        unknown = [name for name in layers if name not in known]
+        if unknown or not layers:
+            raise SettingsError(
+                "S041",
+                "the feature network has no such layer",
+                got=", ".join(unknown) or "no layer",
+                expected="some of " + ", ".join(known),
+            )
 
     def _tap(self, name: str, found: dict[str, Tensor]) -> torch.utils.hooks.RemovableHandle:
         owner = threading.get_ident()
@@ -119,6 +130,28 @@ class FeatureNetwork(nn.Module):
         rows, columns = -image.shape[-2] % self.size_multiple, -image.shape[-1] % self.size_multiple
         padded = F.pad(image, (0, columns, 0, rows), mode="replicate") if rows or columns else image
         return (padded.expand(-1, self.in_channels, -1, -1) - self.mean) / self.std
+
+
+def without_parameters(network: Frozen) -> Frozen:
+    """Make buffers of a network's parameters, in place: they are kept and moved with it, and nothing trains them."""
+    for module in network.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            delattr(module, name)
+            module.register_buffer(name, parameter.detach().clone())
+    return network
+
+
+def with_average_pooling(network: Frozen) -> Frozen:
+    """Put average pooling in the place of every maximum pooling, in place.
+
+    Source:
+        Gatys 2016, doi:10.1109/CVPR.2016.265, section 2: gradients flow better, pictures are slightly more appealing.
+    """
+    for parent in network.modules():
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.MaxPool2d):
+                setattr(parent, name, nn.AvgPool2d(child.kernel_size, child.stride, child.padding))
+    return network
 
 
 def random_features(channels: int, *, width: int = 32, seed: int = 0) -> FeatureNetwork:

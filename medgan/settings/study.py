@@ -352,7 +352,7 @@ def _expand(text: str, key: str, study: Path) -> str:
 
 
 def _expand_weights(value: Any, key: str, study: Path) -> Any:
-    """Expand the paths of frozen networks' weights, wherever in a recipe they stand."""
+    """Expand the paths of frozen networks' weights and of style images, wherever in a recipe they stand."""
     if isinstance(value, list):
         return [_expand_weights(entry, key, study) for entry in value]
     if not isinstance(value, dict):
@@ -360,6 +360,8 @@ def _expand_weights(value: Any, key: str, study: Path) -> Any:
     expanded = {name: _expand_weights(entry, f"{key}.{name}", study) for name, entry in value.items()}
     if "network" in value and isinstance(value.get("weights"), str):
         expanded["weights"] = _expand(value["weights"], f"{key}.weights", study)
+    if isinstance(value.get("style_image"), str):
+        expanded["style_image"] = _expand(value["style_image"], f"{key}.style_image", study)
     return expanded
 
 

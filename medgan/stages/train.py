@@ -19,11 +19,13 @@ from medgan.samples.unpaired import UnpairedSamples
 from medgan.settings.loop import LoopSettings
 from medgan.settings.recipe import Recipe
 from medgan.settings.study import Study, TranslatorPlan, settings_error
+from medgan.settings.texture import StyleTransferRecipe
 from medgan.stages.arguments import JobArguments
 from medgan.stages.failure import losses_drawn
 from medgan.stages.materials import Materials, open_materials
 from medgan.stages.progress import Progress
 from medgan.stages.selection import export_chosen, hold_out, require_both
+from medgan.stages.style_image import style_samples
 from medgan.training.alarms.alarm import Alarm
 from medgan.training.identity import Identity
 from medgan.training.loop import train
@@ -88,7 +90,7 @@ def train_translator(
     samples = (PairedSamples if learner.needs_pairs else UnpairedSamples)(
         *domains, neighbours=shape.neighbours, size_px=shape.size_px, flips=recipe.flips, seed=seed
     )
-    _fit(learner, samples)
+    _fit(learner, samples, study=study)
     settings = LoopSettings(
         total_steps=recipe.total_steps,
         seed=seed,
@@ -240,7 +242,11 @@ def _held_out(
     return tuple(train), (PairedScore if needs_pairs else UnpairedScore)(*held, neighbours=neighbours)
 
 
-def _fit(learner: Translator, samples: UnpairedSamples | PairedSamples) -> None:
-    """Show the method every sample of each domain, before its first step."""
+def _fit(learner: Translator, samples: UnpairedSamples | PairedSamples, *, study: Study) -> None:
+    """Show the method every sample of each domain, or the image whose style it is to take, before its first step."""
     if type(learner).fit is not Translator.fit:
-        learner.fit(*(samples.each(letter) for letter in LETTERS[: learner.shape.domains]))
+        shown = [samples.each(letter) for letter in LETTERS[: learner.shape.domains]]
+        recipe = learner.recipe
+        if isinstance(recipe, StyleTransferRecipe) and recipe.style_image is not None:
+            shown[1] = style_samples(recipe.style_image, preparation=study.preparation, shape=learner.shape)
+        learner.fit(*shown)

@@ -1,6 +1,6 @@
 """Feature networks for losses: read from a file or a run, kept apart from what is trained."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,9 @@ class LossNetwork:
                 self._network = loss_features(self.settings, channels=self.channels)
         return self._network
 
-    def __call__(self, image: Tensor) -> dict[str, Tensor]:
+    def __call__(self, image: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Features of images (N, C, H, W) in [-1, 1] by layer; see :class:`FeatureNetwork`."""
-        features: dict[str, Tensor] = self._for(image)(image)
+        features: dict[str, Tensor] = self._for(image)(image, layers)
         return features
 
     def output(self, image: Tensor) -> Tensor:
@@ -77,10 +77,35 @@ def loss_features(settings: FeatureSettings, *, channels: int) -> FeatureNetwork
         CheckpointError: C001, no such file; C007 or C008, not this network's weights; those of reading a run.
         SettingsError: S040, if its package is not installed; S041, if it has no such layer.
     """
+    made = empty_features(settings, channels=channels)
+    fill_features(made, settings)
+    return made
+
+
+def empty_features(settings: FeatureSettings, *, channels: int) -> FeatureNetwork:
+    """Build a feature network without the weights that a file or a package has, for those that a run has kept.
+
+    Of a downstream run, its record is read, which says what it is; random features have all they need.
+
+    Raises:
+        CheckpointError: C001, if there is no such run; C004, if it is not a downstream one.
+        SettingsError: S041, if the network has no such layer.
+    """
     made = _made(settings, channels=channels)
+    return made.with_layers(settings.layers) if settings.layers else made
+
+
+def fill_features(made: FeatureNetwork, settings: FeatureSettings) -> None:
+    """Put the weights of its file or package into a network from :func:`empty_features`.
+
+    Raises:
+        CheckpointError: C001, no such file; C007 or C008, not this network's weights; those of reading a run.
+        SettingsError: S040, if its package is not installed.
+    """
+    if settings.network == "efficientnet-lite0":
+        made.network.load_state_dict(imagenet_lite0().state_dict())
     if settings.weights is not None:
         _fill(made.network, _own_tensors(settings.network, settings.weights, made.network), settings.weights)
-    return made.with_layers(settings.layers) if settings.layers else made
 
 
 def features_digest(settings: FeatureSettings) -> str:
@@ -102,7 +127,7 @@ def _made(settings: FeatureSettings, *, channels: int) -> FeatureNetwork:
     if settings.network == "random":
         return random_features(channels)
     if settings.network == "efficientnet-lite0":
-        return _of_efficientnet(imagenet_lite0(), channels=3)
+        return _of_efficientnet(EfficientNet(3, 1000, pretrained="efficientnet-lite0", load=False), channels=3)
     if settings.network == "run":
         return _of_run(Path(str(settings.weights)))
     if settings.network == "vessels":

@@ -25,6 +25,14 @@ def test_gram_equals_einsum() -> None:
     torch.testing.assert_close(gram(layer), expected)
 
 
+def test_pixels_that_are_not_shown_do_not_count() -> None:
+    layer, shown = ONE["high"], torch.zeros(2, 1, 4, 4)
+    shown[..., :2, :] = 1
+    torch.testing.assert_close(gram(layer, shown=shown), gram(layer[..., :2, :]))
+    torch.testing.assert_close(gram(layer, shown=torch.full_like(shown, 0.3)), gram(layer))
+    assert not gram(layer, shown=torch.zeros_like(shown)).any()
+
+
 def test_a_style_forgets_where_things_are() -> None:
     turned = {name: layer.flip(-1) for name, layer in ONE.items()}
     assert style_distance(grams(turned), grams(ONE)).item() == pytest.approx(0, abs=1e-8)

@@ -288,6 +288,12 @@ def test_weights_of_a_recipes_networks_are_relative_to_the_study_file(read, tmp_
     assert read_study(path) == study
 
 
+def test_a_style_image_is_relative_to_the_study_file(read, tmp_path):
+    plan = {"name": "styled", "method": "johnson_style", "recipe": {"style_image": "style.png"}}
+    study = read(translators=[*lesion_settings()["translators"], plan])
+    assert study.translator("styled").recipe["style_image"] == str((tmp_path / "style.png").resolve())
+
+
 def test_an_unset_variable_in_weights_is_named_by_its_place(read, monkeypatch):
     monkeypatch.delenv("MEDGAN_TEST_UNSET", raising=False)
     recipe = {"extra": {"features": {"network": "vgg19", "weights": "$MEDGAN_TEST_UNSET/vgg19.pth"}}}
