@@ -29,16 +29,16 @@ class JohnsonStyleRecipe(StyleTransferRecipe, WithExtraLosses):
     """The paper's layers, steps, batch and rate; its feature network is VGG-16, which needs a file of the user's.
 
     The paper's text names relu2_2 for the content, its figure 2 relu3_3: the text is followed. It gives no weights of
-    content and style, since they are chosen for each style; those of the authors' published program are 1 and 5, on
-    features that are not divided by their mean, so that these here had to be found anew (see the docs).
-    Total variation is 1e-6 to 1e-4 there, of a sum over levels of 0 to 255.
+    content and style, since they are chosen for each style; those of the authors' published program are 1 and 5, and
+    total variation is 1e-6 to 1e-4 of a sum over levels. Losses are divided otherwise here (see docs/style-transfer.md),
+    so that none of these numbers carry over: the defaults are a start, and each style needs a look at its pictures.
     """
 
     usual_content: ClassVar = {"vgg16": _PAPERS_CONTENT, "vgg19": _PAPERS_CONTENT}
     usual_style: ClassVar = {"vgg16": _PAPERS_STYLE, "vgg19": _PAPERS_STYLE}
 
     weight_content: float = Field(default=1.0, ge=0, description="Of the distance of features to the source image's")
-    weight_style: float = Field(default=5.0, ge=0, description="Of the distance of Gram matrices to the style's")
+    weight_style: float = Field(default=1.0, ge=0, description="Of the distance of Gram matrices to the style's")
     weight_pixel: float = Field(
         default=0.0,
         ge=0,
@@ -67,7 +67,9 @@ class JohnsonStyleRecipe(StyleTransferRecipe, WithExtraLosses):
     @classmethod
     def tiny(cls) -> Self:
         """Narrow networks for 32 px."""
-        return cls(total_steps=2, crop_px=32, batch_size=2, generator_width=8, blocks=1, predicts="image")
+        return cls(
+            total_steps=2, crop_px=32, batch_size=2, generator_width=8, blocks=1, weight_style=0.1, predicts="image"
+        )
 
 
 class JohnsonStyle(Translator):
