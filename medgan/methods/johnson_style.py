@@ -30,7 +30,7 @@ class JohnsonStyleRecipe(StyleTransferRecipe, WithExtraLosses):
 
     The paper's text names relu2_2 for the content, its figure 2 relu3_3: the text is followed. It gives no weights of
     content and style, since they are chosen for each style; those of the authors' published program are 1 and 5, and
-    total variation is 1e-6 to 1e-4 of a sum over levels. Losses are divided otherwise here (see docs/style-transfer.md),
+    total variation is 1e-6 to 1e-4 of a sum over levels. Losses are divided otherwise here (docs/style-transfer.md),
     so that none of these numbers carry over: the defaults are a start, and each style needs a look at its pictures.
     """
 
