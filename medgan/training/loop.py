@@ -30,7 +30,7 @@ from medgan.training.lock import hold_lock, make_writable, require_room
 from medgan.training.log import RunLog
 from medgan.training.memory import PartsNeededError, in_parts, mean_losses, memory_told, why_whole
 from medgan.training.monitor import Monitor
-from medgan.training.parallel import anyone, average_over_ranks, barrier, joined, rank, ranks, share_state
+from medgan.training.parallel import anyone, average_over_ranks, barrier, joined, led, rank, ranks, share_state
 from medgan.training.preview import fixed_samples, write_preview
 from medgan.training.schedule import rate_factor
 from medgan.training.state import TrainingState
@@ -267,12 +267,10 @@ class _Loop:
             rates = {group: self._rate(group, self.step - 1) for group in self.learner.groups}
             self.monitor.write_means(self.step, learning_rate=rates)
         if self._due(self.settings.preview_every):
-            fatal = self._show()
-            # Only rank 0 draws, and all of them stop.
-            if anyone(fatal is not None, self.device):
-                self.monitor.stop(
-                    fatal or Alarm(self.step, "collapse", "rank 0 raised it", fatal=True, since=self.step)
-                )
+            # Only rank 0 draws. All of them stop where it has to, and for its reason.
+            fatal = led(self._show)
+            if fatal is not None:
+                self.monitor.stop(fatal)
 
     def _show(self) -> Alarm | None:
         if not self.preview:
