@@ -11,9 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from tiny_studies import TINY_CYCLEGAN, clean_environment, lesion_study, medgan, run_here
 
 from medgan.training.checkpoint import load_checkpoint
+from medgan.training.weights import read_weights
 
 pytestmark = pytest.mark.multiprocess
 
@@ -35,6 +37,16 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     run_here(path, until="prepare")
     return path
+
+
+def best_of_the_task(path: Path) -> Path:
+    """The same study with the task's checkpoint chosen by held-out subjects, which each rank scores."""
+    settings = yaml.safe_load(path.read_text())
+    settings["tasks"][0]["selection"] = {"take": "best", "share": 0.4, "every": 1}
+    settings["tasks"][0]["recipe"] |= {"total_steps": 3, "batch_size": 1}
+    changed = path.with_name("best.yaml")
+    changed.write_text(yaml.safe_dump(settings))
+    return changed
 
 
 def copy(prepared: Path, folder: Path) -> Path:
@@ -125,6 +137,24 @@ def test_a_killed_rank_ends_the_other_with_a_reason_and_the_run_goes_on_to_the_s
     assert starts[-1]["step"] > 0
     files = [json.loads((one / JOB / "done.json").read_text())["outputs"] for one in (whole, out)]
     assert files[0] == files[1]
+
+
+def test_a_downstream_arm_is_trained_by_both_and_scored_by_one(prepared: Path, tmp_path: Path) -> None:
+    path, out = best_of_the_task(prepared), copy(prepared, tmp_path / "downstream")
+    words = ("downstream", path, "--output", out, "--task", "lesion", "--arm", "target-only", "--fold", "0", "--quiet")
+    done = torchrun(*words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("done in") == 1, "one rank alone speaks"
+    (folder,) = (path.parent for path in out.glob("fold0/**/downstream/**/done.json"))
+    assert {"rows.csv", "weights.json", "weights.safetensors"} <= set(
+        json.loads((folder / "done.json").read_text())["outputs"]
+    )
+    starts = [json.loads(line) for line in (folder / "starts.jsonl").read_text().splitlines()]
+    assert [start["ranks"] for start in starts] == [2]
+    assert read_weights(folder)[0].checkpoint == "best"
+    rows = (folder / "rows.csv").read_text().splitlines()
+    assert len(rows) == len(set(rows)) > 1
+    assert not list((out / ".locks").rglob("lock.json"))
 
 
 def test_every_rank_hears_what_stops_the_first(prepared: Path, tmp_path: Path) -> None:
