@@ -72,8 +72,8 @@ class ChannelNorm(nn.GroupNorm):
     def forward(self, features: Tensor) -> Tensor:
         """Normalise (N, C, H, W)."""
         small = features.shape[-2] * features.shape[-1] < _SMALL_MAP
-        # CUDA's kernel takes scales of the features' own type alone.
-        widen = small or (self.affine and features.is_cuda)
+        # Only the CPU's kernel takes scales of another type than the features'.
+        widen = small or (self.affine and features.device.type != "cpu")
         return super().forward(features.float() if widen else features)
 
 

@@ -142,6 +142,7 @@ class _Loop:
         self.step = self.start = 0
         self.parts, self.parts_since = 1, 0
         self.best: float | None = None
+        self.best_is_gone = False
         self.saved: Path | None = None
         self.preview: Mapping[str, Tensor] = {}
         self.began = self.last_saved = time.monotonic()
@@ -179,6 +180,7 @@ class _Loop:
 
     def to_the_end(self, validate: Validate | None, on_step: Callable[[int], None] | None) -> None:
         """Train to the last step."""
+        self._stand_in_for_best(validate)
         while self.step < self.settings.total_steps:
             if not self._fits(self._one_step):
                 self._go_back_in_more_parts()
@@ -207,6 +209,12 @@ class _Loop:
             alarms=tuple(self.monitor.alarms),
             best_score=self.best,
         )
+
+    def _stand_in_for_best(self, validate: Validate | None) -> None:
+        """Where the best checkpoint was set aside, let the one that is gone on from be it, if it beats what is left."""
+        if validate is not None and self.best_is_gone and self._is_best(validate):
+            self.monitor.best_was_gone(self.step)
+            self._save(best=True)
 
     def _one_step(self) -> None:
         drawn = self.draw(self.step * ranks() + rank())
@@ -331,13 +339,23 @@ class _Loop:
         found = {"identity": snapshot.identity, "settings": snapshot.settings}
         require_same(found, {"identity": self.identity, "settings": self.decisive}, where=str(folder))
         self.state.restore(snapshot.tensors, extra=snapshot.extra)
-        # The score of a checkpoint that has since been set aside is none to be beaten.
-        self.best = snapshot.progress["best"] if find_checkpoint(self.run, name="best") else None
+        # That of the best one that is there: the score of one that was set aside since is none to be beaten.
+        self.best = self._score_of_best(folder, snapshot)
+        self.best_is_gone = self.best != snapshot.progress["best"]
         self.saved = folder
         self.step = self.start = snapshot.step
         self.parts = snapshot.progress.get("parts", 1)
         self.parts_since = snapshot.progress.get("parts_since", 0)
         return snapshot.progress
+
+    def _score_of_best(self, last: Path, snapshot: Snapshot) -> float | None:
+        best = find_checkpoint(self.run, name="best")
+        if best is None:
+            return None
+        # Read in full: damage is told before the rest is trained, not when its weights are wanted.
+        found = snapshot if best == last else load_checkpoint(self.run, name="best")
+        score: float | None = found.progress["best"]
+        return score
 
     def _fits(self, step: Callable[[], None]) -> bool:
         """Do a step; whether the memory sufficed, where it may be tried again in more parts.

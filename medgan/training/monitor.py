@@ -82,6 +82,11 @@ class Monitor:
         """Write a validation score; one that is undefined is null."""
         self._write(step, {"score": score if math.isfinite(score) else None})
 
+    def best_was_gone(self, step: int) -> None:
+        """Say that the best checkpoint was set aside, and which one stands in for it."""
+        self._write(step, {"best_was_gone": True})
+        _logger.warning("the best checkpoint is gone: that of step %d stands in for it until one scores higher", step)
+
     def pictures(
         self, step: int, pictures: Mapping[str, Tensor], *, real: Mapping[str, Tensor], paired: bool
     ) -> Alarm | None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from medgan.networks.for_inference import for_inference
+from medgan.networks.for_inference import ChannelNorm, for_inference
 from medgan.networks.layers import DoublingConv2d, InstanceNorm
 from medgan.networks.resnet_generator import ResNetGenerator
 from medgan.networks.unet_generator import UNetGenerator
@@ -90,6 +90,34 @@ def test_scales_and_shifts_of_a_normalisation_stay(precision: str) -> None:
     nn.init.normal_(network[0].bias)
     image = images(2, 4, 40, 40)
     torch.testing.assert_close(for_inference(network, precision=precision, device=CPU)(image), network(image))
+
+
+def scaled() -> nn.Sequential:
+    """A convolution that bf16 computes, and a normalisation whose scales are fp32."""
+    torch.manual_seed(6)
+    network = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), InstanceNorm(16, affine=True), nn.ReLU())
+    nn.init.normal_(network[1].weight)
+    nn.init.normal_(network[1].bias)
+    return network
+
+
+@pytest.mark.parametrize("side", [8, 31, 32, 40])
+@torch.inference_mode()
+def test_scales_in_fp32_take_features_in_bf16(side: int) -> None:
+    """On either side of the size from which maps are normalised in bf16."""
+    network, image = scaled(), images(2, 16, side, side)
+    made = for_inference(network, precision="bf16", device=CPU)
+    assert isinstance(made[1], ChannelNorm)
+    assert (made[0](image).dtype, made[1].weight.dtype) == (torch.bfloat16, torch.float32)
+    torch.testing.assert_close(made(image).float(), network(image), atol=0.06, rtol=0.02)
+
+
+@torch.inference_mode()
+def test_kernels_of_other_devices_get_features_of_their_scales_type() -> None:
+    """Meta tensors stand for a card's, whose kernel refuses bf16 features with fp32 scales."""
+    norm = for_inference(scaled(), precision="bf16", device=CPU)[1].to("meta")
+    features = torch.empty(2, 16, 40, 40, dtype=torch.bfloat16, device="meta")
+    assert norm(features).dtype == torch.float32
 
 
 def test_it_takes_no_gradient() -> None:

@@ -12,9 +12,12 @@ from typer.testing import CliRunner
 import medgan
 from medgan.cli import app
 from medgan.errors import CheckpointError, RunError, WriteError
+from medgan.settings.selection import Selection
+from medgan.stages.selection import export_chosen
 from medgan.training import checkpoint
 from medgan.training.checkpoint import Snapshot, find_checkpoint, load_checkpoint, save_checkpoint
 from medgan.training.lock import hold_lock
+from medgan.training.log import read_log
 from medgan.training.loop import LoopSettings, train
 from medgan.training.mend import set_aside
 from medgan.training.tensor_files import read_record, read_tensors, sha256, write_record, write_tensors
@@ -257,27 +260,78 @@ def test_a_checkpoint_killed_while_it_was_replaced_is_put_back(tmp_path):
     assert kept[0] == kept[1]
 
 
-def test_the_score_of_a_best_checkpoint_that_was_set_aside_is_not_to_be_beaten(tmp_path):
-    wanted = LoopSettings(total_steps=4, device="cpu", precision="fp32", preview_every=None, validate_every=1)
-    scores = iter([0.9, 0.1, 0.2, 0.3])
+def scored(run, scores, *, stop=None):
+    """Train as many steps as there are scores, each validated with its own; perhaps killed after a step."""
+    last = find_checkpoint(run)
+    at = [load_checkpoint(run).step if last else 0]
 
-    def stop(step):
-        if step == 2:
+    def count(step):
+        at[0] = step
+        if step == stop:
             raise KeyboardInterrupt
 
+    wanted = LoopSettings(
+        total_steps=len(scores),
+        device="cpu",
+        precision="fp32",
+        preview_every=None,
+        validate_every=1,
+        checkpoint_every_steps=2,
+        keep_checkpoints=3,
+    )
+
+    class Counted(Toy):
+        def training_step(self, batch):
+            at[0] = self.step + 1
+            return super().training_step(batch)
+
+    return train(Counted(), draw_toy, run=run, settings=wanted, validate=lambda _: scores[at[0] - 1], on_step=count)
+
+
+def damage_best(run):
+    """Flip a bit of the best checkpoint; its name."""
+    best = find_checkpoint(run, name="best")
+    _flip(best / "learner.safetensors")
+    return best.name
+
+
+def test_in_place_of_a_best_checkpoint_that_was_set_aside_stands_the_one_gone_on_from(tmp_path, caplog):
+    scores = [0.9, 0.1, 0.0, 0.05]
     with pytest.raises(KeyboardInterrupt):
-        train(
-            Toy(),
-            draw_toy,
-            run=tmp_path,
-            settings=wanted.model_copy(update={"checkpoint_every_steps": 2}),
-            validate=lambda _: next(scores),
-            on_step=stop,
-        )
-    _flip(tmp_path / "checkpoints" / "step_00000001" / "learner.safetensors")
+        scored(tmp_path, scores, stop=2)
+    assert damage_best(tmp_path) == "step_00000001"
     assert set_aside(tmp_path) == ["step_00000001"]
-    summary = train(Toy(), draw_toy, run=tmp_path, settings=wanted, validate=lambda _: next(scores))
-    assert (summary.best_score, load_checkpoint(tmp_path, name="best").step) == (0.3, 4)
+    summary = scored(tmp_path, scores)
+    assert (summary.best_score, load_checkpoint(tmp_path, name="best").step) == (0.1, 2)
+    assert "the best checkpoint is gone: that of step 2 stands in for it" in caplog.text
+    assert [line["step"] for line in read_log(tmp_path) if "best_was_gone" in line] == [2]
+
+
+@pytest.mark.parametrize(("scores", "bar"), [([0.9, 0.1, 0.2, 0.3], 0.1), ([0.5, 0.9, 0.7, 0.4, 0.6, 0.2], 0.5)])
+def test_later_ones_are_held_to_the_best_that_is_left(tmp_path, scores, bar):
+    """In the second case to one that was the best before the one that was set aside."""
+    with pytest.raises(KeyboardInterrupt):
+        scored(tmp_path, scores, stop=2 if bar == 0.1 else 4)
+    name = damage_best(tmp_path)
+    assert set_aside(tmp_path) == [name]
+    summary = scored(tmp_path, scores)
+    best = load_checkpoint(tmp_path, name="best")
+    later = scores[best.step - 1]
+    assert summary.best_score == best.progress["best"] == later > bar
+    assert later == max(score for step, score in enumerate(scores, 1) if f"step_{step:08d}" != name and score != 0.7)
+
+
+def test_after_the_end_the_weights_are_the_best_of_what_is_left_and_say_so(tmp_path):
+    scores = [0.9, 0.1, 0.2]
+    scored(tmp_path, scores)
+    assert damage_best(tmp_path) == "step_00000001"
+    with pytest.raises(CheckpointError, match=r"C002.*set step_00000001 aside with"):
+        scored(tmp_path, scores)  # before any weights are wanted
+    set_aside(tmp_path)
+    scored(tmp_path, scores)
+    export_chosen(tmp_path, Selection(take="best"), scored_by="a score")
+    info = read_weights(tmp_path)[0]
+    assert (info.checkpoint, info.step, info.score) == ("best", 3, 0.2)
 
 
 @pytest.mark.parametrize("damaged", ["weights.safetensors", "weights.json"])

@@ -1,10 +1,12 @@
 """One job in one process: what it needs, its lock, and its end with the process that launched it."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from tiny_studies import clean_environment, lesion_study
@@ -87,6 +89,27 @@ def test_two_processes_do_not_run_one_job(study):
             run_job(study, prepare, report=print)
     assert (folder / "half.txt").exists(), "a running job's folder was taken away"
     assert states(study)[0][1] == "begun"
+
+
+def test_locks_of_a_node_that_died_are_named_in_turn_and_removed_by_hand(study):
+    """On a shared file system nobody can tell from here: a training's two locks, the job's and the run's."""
+    run_job(study, plan_study(study)[0], report=len)
+    job = next(job for job in plan_study(study) if job.stage == "train")
+    begun = {"digest": job.digest, "needs": job.needs, "asked": dict(job.settings)}
+    folder = Workspace(study.output).begin(job.id, **begun, report=len)
+    for place in (lock_folder(study, job), folder):
+        make_writable(place)
+        with hold_lock(place):
+            left = json.loads((place / "lock.json").read_text())
+        (place / "lock.json").write_text(json.dumps(left | {"host": "node-7", "boot": "another"}))
+    removed = []
+    for _ in range(2):
+        with pytest.raises(RunError, match=r"J001.*on node-7 since .*cannot be asked from here.*remove ") as error:
+            run_job(study, job, report=len)
+        removed.append(Path(error.value.remedy.partition("remove ")[2]))
+        removed[-1].unlink()
+    assert [lock.parent for lock in removed] == [lock_folder(study, job), folder]
+    assert run_job(study, job, report=len)
 
 
 def test_a_failed_job_leaves_no_mark_and_no_lock(study):
