@@ -10,12 +10,14 @@ from medgan.reports.rows import QualityShift
 from medgan.reports.svg import COLOURS, PAPER, inline, page_style, stacked
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _WIDTH_IN = 11.0
 _CURVE_POINTS = 160
 _FEW = 4
 """Points fewer than this are marked: a line of one point cannot be seen."""
+_WIDE = 1000.0
 
 
 def class_shares(shift: QualityShift, *, prefix: str) -> str:
@@ -82,11 +84,21 @@ def curve_figure(curves: CurveSet) -> "Figure":
             axes.axvline(alarm.step, color=COLOURS[1], linewidth=1.0, linestyle="-" if alarm.fatal else (0, (3, 3)))
         axes.set_title(name, loc="left", fontsize=9)
         axes.grid(axis="y")
-        axes.locator_params(nbins=5)
+        _scale(axes, low, high)
     for axes in boxes[len(curves.series) :]:
         axes.set_visible(False)
     figure.supxlabel("step", fontsize=9)
     return figure
+
+
+def _scale(axes: "Axes", low: np.ndarray, high: np.ndarray) -> None:
+    """Few ticks; a logarithmic axis where a loss spans a thousandfold, as one that diverges does."""
+    axes.locator_params(nbins=5)
+    drawn = np.concatenate([low, high])
+    drawn = drawn[np.isfinite(drawn)]
+    if drawn.size and 0 < drawn.min() < drawn.max() / _WIDE:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
 
 
 def _binned(steps: Sequence[int], values: Sequence[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

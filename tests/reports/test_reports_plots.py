@@ -106,6 +106,15 @@ def test_curves_stay_small_and_survive_what_is_not_finite() -> None:
     assert len(svg) < 60_000
 
 
+@pytest.mark.parametrize(("end", "scale"), [(2e6, "log"), (-2e6, "linear"), (20.0, "linear"), (NAN, "linear")])
+def test_a_loss_over_orders_of_magnitude_has_a_logarithmic_axis(end: float, scale: str) -> None:
+    curves = CurveSet(name="run", steps=[20, 40, 60], series={"adversarial": [3.0, 2.0, end]})
+    axes = plots.curve_figure(curves).axes[0]
+    assert axes.get_yscale() == scale
+    if scale == "log":
+        assert axes.yaxis.get_major_formatter()(1e6) == "1e+06"
+
+
 def test_letters_that_the_measuring_font_lacks_are_kept(make_primary) -> None:
     assert "眼底" in forest([make_primary(arm="眼底")], confidence=0.95, prefix="f1")
 
