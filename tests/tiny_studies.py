@@ -2,6 +2,7 @@
 
 import functools
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -132,6 +133,24 @@ def medgan(*words: str | Path, **environment: str) -> subprocess.CompletedProces
         check=False,
         timeout=300,
     )
+
+
+def start_ranks(*words: str | Path, world: int = 2) -> list[subprocess.Popen[str]]:
+    """Start Python once for each rank, as torchrun would, but without its agent, which ends the others itself."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(world)}
+    return [
+        subprocess.Popen(
+            [sys.executable, *map(str, words)],
+            env=clean_environment() | together | {"RANK": str(number), "LOCAL_RANK": str(number)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(world)
+    ]
 
 
 def clean_environment() -> dict[str, str]:

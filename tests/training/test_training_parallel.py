@@ -1,14 +1,11 @@
 """Two ranks train as one with twice the batch."""
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
+from tiny_studies import start_ranks
 
 from medgan.training.checkpoint import load_checkpoint
 from medgan.training.parallel import anyone, average_over_ranks, joined, rank, ranks
@@ -25,19 +22,7 @@ def test_alone_nothing_is_averaged():
 
 
 def start(folder, *, world):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    base = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(world)}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(_RANK), str(folder)],
-            env={**base, "RANK": str(number), "LOCAL_RANK": str(number), "OMP_NUM_THREADS": "1"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(world)
-    ]
+    processes = start_ranks(_RANK, folder, world=world)
     try:
         ends = [process.communicate(timeout=60) for process in processes]
     finally:

@@ -1,13 +1,11 @@
 """What ends one rank ends all of them, each with the reason and a checkpoint to go on from."""
 
-import os
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tiny_studies import start_ranks
 from training_ranks_end import COLLAPSES_AT, HANGS_AT, STEPS, TIMEOUT_S
 
 from medgan.training.checkpoint import load_checkpoint
@@ -16,23 +14,7 @@ from medgan.training.log import read_log
 pytestmark = pytest.mark.multiprocess
 
 RANK = Path(__file__).with_name("training_ranks_end.py")
-PATIENCE_S = 60.0
-
-
-def start(folder, trouble):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
-    return [
-        subprocess.Popen(
-            [sys.executable, str(RANK), str(folder), trouble],
-            env={**os.environ, **together, "RANK": str(number), "LOCAL_RANK": str(number)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(2)
-    ]
+PATIENCE_S = 240.0
 
 
 @pytest.fixture
@@ -41,7 +23,7 @@ def ranks():
     started = []
 
     def begin(folder, trouble):
-        started.extend(start(folder, trouble))
+        started.extend(start_ranks(RANK, folder, trouble))
         return started[-2:]
 
     yield begin

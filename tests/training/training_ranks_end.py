@@ -6,6 +6,7 @@ Usage: training_ranks_end.py FOLDER TROUBLE, where TROUBLE is "none", "collapse"
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from medgan.training.learner import Batch, Turn
 from medgan.training.loop import train
 from medgan.training.parallel import joined, rank
 
-TIMEOUT_S = 3.0
+TIMEOUT_S = 8.0
+"""Long enough for a busy machine to do a step, once both ranks have started."""
 STEPS = 16
 COLLAPSES_AT = 6
 HANGS_AT = 3
@@ -53,6 +55,15 @@ class Troubled(Fitted):
             os.kill(os.getpid(), signal.SIGSTOP)
 
 
+def wait_for_both(folder: Path) -> None:
+    """Meet in files first: importing torch may take longer than the ranks' patience."""
+    folder.mkdir(parents=True, exist_ok=True)
+    run = os.environ["MASTER_PORT"]
+    (folder / f"started.{run}.{os.environ['RANK']}").touch()
+    while len(list(folder.glob(f"started.{run}.*"))) < 2:
+        time.sleep(0.05)
+
+
 def main(folder: Path, trouble: str) -> None:
     wanted = settings(
         total_steps=STEPS,
@@ -61,6 +72,7 @@ def main(folder: Path, trouble: str) -> None:
         keep_checkpoints=2 * STEPS,
         ranks_timeout_s=TIMEOUT_S,
     )
+    wait_for_both(folder)
     try:
         with joined(torch.device("cpu"), timeout_s=TIMEOUT_S):
             train(Troubled(trouble), draw_unpaired, run=folder, settings=wanted)

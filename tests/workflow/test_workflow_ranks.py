@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tiny_studies import TINY_CYCLEGAN, clean_environment, lesion_study, medgan, run_here
+from tiny_studies import TINY_CYCLEGAN, clean_environment, lesion_study, medgan, run_here, start_ranks
 
 from medgan.training.checkpoint import load_checkpoint
 from medgan.training.weights import read_weights
@@ -62,21 +62,7 @@ def torchrun(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def ranks(*words: str | Path) -> list[subprocess.Popen[str]]:
-    """Two ranks as torchrun would start them, without its agent, which ends the others itself."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
-    return [
-        subprocess.Popen(
-            [sys.executable, "-m", "medgan", *map(str, words)],
-            env=clean_environment() | together | {"RANK": str(number), "LOCAL_RANK": str(number)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(2)
-    ]
+    return start_ranks("-m", "medgan", *words)
 
 
 @pytest.fixture(scope="module")
