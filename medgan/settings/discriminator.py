@@ -38,7 +38,8 @@ class DiscriminatorRecipe(Recipe):
 
     @model_validator(mode="after")
     def _critic_is_bounded(self) -> Self:
-        bounded = self.spectral or self.weight_gradient_penalty
+        # weight_clip is of those methods alone that clip after their critics' steps.
+        bounded = self.spectral or self.weight_gradient_penalty or getattr(self, "weight_clip", None)
         if getattr(self, "adversarial", None) == "wasserstein" and not bounded:
             raise ValueError(
                 "adversarial wasserstein needs a critic of bounded slope: "

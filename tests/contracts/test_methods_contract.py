@@ -61,7 +61,7 @@ def made(name: str, kind: str = "grey", **settings: object) -> Translator:
 
 
 def train(learner: Translator, batch: dict[str, Tensor], *, steps: int) -> list[dict[str, float]]:
-    """The plain loop, reduced to what matters here; gives each step's losses as ``group/name``."""
+    """The plain loop from step 0, reduced to what matters here; gives each step's losses as ``group/name``."""
     optimizers = {}
     for group in learner.groups:
         settings = learner.optimizer(group)
@@ -72,7 +72,7 @@ def train(learner: Translator, batch: dict[str, Tensor], *, steps: int) -> list[
             weight_decay=settings.weight_decay,
         )
     log = []
-    for _ in range(steps):
+    for learner.step in range(steps):
         losses = {}
         for turn in turns_of(learner, batch):
             optimizers[turn.group].zero_grad(set_to_none=True)
@@ -94,6 +94,14 @@ def turns_of(learner: Translator, batch: dict[str, Tensor]):
         yield turn
     with pytest.raises(StopIteration):
         next(step)
+
+
+def first_steps_that_differ(learner: Translator) -> list[int]:
+    """The first steps of each kind of turns: where a critic steps alone, and where others step beside it."""
+    found: dict[tuple[str, ...], int] = {}
+    for learner.step in range(8):
+        found.setdefault(learner.turns, learner.step)
+    return list(found.values())
 
 
 def padded(image: Tensor, *, multiple: int) -> Tensor:
@@ -140,17 +148,19 @@ def test_each_parameter_has_one_owner(name: str) -> None:
 @every_shape
 def test_a_step_takes_its_turns_and_each_reaches_its_own_group_only(name: str, kind: str) -> None:
     learner, batch = made(name, kind), batch_of(SHAPES[kind])
-    for turn in turns_of(learner, batch):
-        learner.zero_grad(set_to_none=True)
-        assert turn.losses
-        assert all(loss.shape == () and torch.isfinite(loss) for loss in turn.losses.values()), turn.losses
-        torch.stack(list(turn.losses.values())).sum().backward()
-        for group in learner.groups:
-            gradients = [parameter.grad for parameter in learner.parameters_of(group)]
-            if group == turn.group:
-                assert all(grad is not None and torch.isfinite(grad).all() for grad in gradients)
-            else:
-                assert all(grad is None for grad in gradients), f"the turn of {turn.group} reaches {group}"
+    for step in first_steps_that_differ(learner):
+        learner.step = step
+        for turn in turns_of(learner, batch):
+            learner.zero_grad(set_to_none=True)
+            assert turn.losses
+            assert all(loss.shape == () and torch.isfinite(loss) for loss in turn.losses.values()), turn.losses
+            torch.stack(list(turn.losses.values())).sum().backward()
+            for group in learner.groups:
+                gradients = [parameter.grad for parameter in learner.parameters_of(group)]
+                if group == turn.group:
+                    assert all(grad is not None and torch.isfinite(grad).all() for grad in gradients)
+                else:
+                    assert all(grad is None for grad in gradients), f"the turn of {turn.group} reaches {group}"
 
 
 @every_method
@@ -212,10 +222,11 @@ def test_one_batch_can_be_overfitted(name: str) -> None:
     if not learner.groups:
         pytest.skip(f"{name} trains nothing")
     log = train(learner, batch, steps=40)
-    fitted = [key for key in log[0] if key.split("/")[1].startswith(FITTED)]
-    if not fitted:
+    fitted = [[loss for key, loss in step.items() if key.split("/")[1].startswith(FITTED)] for step in log]
+    totals = [sum(losses) for losses in fitted if losses]
+    if not totals:
         pytest.skip(f"{name} has no loss that a fixed batch must lower; it names none of {', '.join(FITTED)}")
-    first, last = (sum(sum(step[key] for key in fitted) for step in part) for part in (log[:4], log[-4:]))
+    first, last = sum(totals[:4]), sum(totals[-4:])
     assert last < 0.8 * first
 
 
