@@ -56,7 +56,8 @@ class DualGANRecipe(WithExtraLosses, DiscriminatorRecipe):
     upsampling: Upsampling = "resize"
     discriminator_width: int = Field(default=64, ge=1, description="Channels of the critics' first layer")
     patch: Patch = Field(default=70, description="Side in pixels of what one logit sees")
-    norm: Norm = "instance"
+    norm: Norm = Field(default="instance", description="Of the generators")
+    critic_norm: Norm = Field(default="instance", description="Of the critics")
 
     @classmethod
     def tiny(cls) -> Self:
@@ -159,7 +160,7 @@ class DualGAN(Translator):
     def _critic(self) -> PatchDiscriminator:
         recipe, channels = self.recipe, self.shape.channels * self.shape.neighbours
         return self.adversary.prepared(
-            PatchDiscriminator(channels, patch=recipe.patch, width=recipe.discriminator_width, norm=recipe.norm)
+            PatchDiscriminator(channels, patch=recipe.patch, width=recipe.discriminator_width, norm=recipe.critic_norm)
         )
 
 

@@ -41,6 +41,20 @@ class Adversary:
         losses = [generator_loss(logits, kind=self.kind) for logits in _maps(judge(self._shown(fake)))]
         return torch.stack(losses).sum()
 
+    def exchange_loss(self, judge: Judge, real: Tensor, fake: Tensor) -> Tensor:
+        """How far both sides, each of which a generator made in part, are from passing for the other; a scalar.
+
+        What the discriminator wants, with the labels inverted: Donahue 2017, arXiv:1605.09782, section 3.4.
+
+        Args:
+            judge: The discriminator.
+            real: What it should call real, (N, C, H, W) in [-1, 1].
+            fake: What it should call fake, the same channels and size.
+        """
+        maps = zip(_maps(judge(self._shown(real))), _maps(judge(self._shown(fake))), strict=True)
+        losses = [discriminator_loss(of_fake, of_real, kind=self.kind) for of_real, of_fake in maps]
+        return torch.stack(losses).sum()
+
     def discriminator_losses(
         self, judge: Judge, real: Tensor, fake: Tensor, *, step: int, weight: float = 1.0, suffix: str = ""
     ) -> dict[str, Tensor]:

@@ -110,9 +110,12 @@ def look_at(
         gradient_norm: Euclidean norm of the group's gradient.
     """
     _follow(trend, losses, gradient_norm)
-    yield from _divergence(trend, step, group)
+    discriminator = group.startswith("discriminator")
+    # A Wasserstein critic's loss is minus the distance it sees, which may grow without anything being wrong.
+    sees_distance = discriminator and sum(losses.values()) < 0
+    yield from _divergence(trend, step, group, possible=not sees_distance)
     yield from _vanishing(trend, step, group, gradient_norm)
-    if group.startswith("discriminator"):
+    if discriminator:
         for name, value in losses.items():
             if name.startswith(PENALTIES):
                 continue
@@ -131,15 +134,15 @@ def _follow(trend: Trend, losses: Mapping[str, float], gradient_norm: float) -> 
     trend.highest_share = max(trend.highest_share, _share(trend))
 
 
-def _divergence(trend: Trend, step: int, group: str) -> Iterator[Alarm]:
+def _divergence(trend: Trend, step: int, group: str, *, possible: bool) -> Iterator[Alarm]:
     if trend.loss.seen < WARM_UP:
         return
     level, start = trend.loss.value, max(trend.loss.first, LEAST_START)
     # Above the early level too: a critic that falls to almost nothing and recovers has not diverged.
-    present = level > GROWTH * trend.lowest and level > max(trend.early, LEAST_DIVERGED)
+    present = possible and level > GROWTH * trend.lowest and level > max(trend.early, LEAST_DIVERGED)
     told = f"{group}: mean loss {level:.3g} was {trend.lowest:.3g} at its lowest"
     yield from _ring(trend, "divergence", step, told, present=present)
-    runs_away = level > RUNAWAY * start and level > LEAST_DIVERGED
+    runs_away = possible and level > RUNAWAY * start and level > LEAST_DIVERGED
     told = f"{group}: mean loss {level:.3g} is over {RUNAWAY:.0f} times the {trend.loss.first:.3g} it began with"
     since = trend.bell("divergence").since if present else 0
     for alarm in _ring(trend, "divergence", step, told, present=runs_away, name="runaway"):
