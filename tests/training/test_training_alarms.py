@@ -116,6 +116,18 @@ def test_a_penalty_of_zero_is_no_saturation():
     assert [alarm.kind for alarm in found] == ["saturation"]
 
 
+def test_a_critic_that_sees_a_growing_distance_has_not_diverged():
+    """A Wasserstein critic's loss is minus the distance, which begins near zero."""
+    trend, found = Trend(), []
+    for step in range(400):
+        distance = {"adversarial_a": -0.02 - step}
+        found += look_at(trend, step, "discriminator", losses=distance, gradient_norm=1.0)
+    assert found == []
+    for step in range(400, 500):
+        found += look_at(trend, step, "discriminator", losses={"adversarial_a": 1000.0}, gradient_norm=1.0)
+    assert {alarm.kind for alarm in found} == {"divergence"}
+
+
 def test_a_generator_whose_last_layer_is_zero_collapses_and_in_the_end_stops(tmp_path):
     learner = pix2pix(learning_rate=1e-12)
     zero_last_layer(learner.g_ab)
