@@ -144,6 +144,21 @@ FACTS = (
         look=collapses_or_loses("t1_to_flair", "ssim", "cyclegan:backward", "cyclegan:forward"),
     ),
     Fact(
+        claim="CoGAN scores below CycleGAN",
+        paper="Zhu 2017, tables 1 to 3",
+        look=differs("t1_to_flair", "ssim", "cogan", "cyclegan:full", sign=-1),
+    ),
+    Fact(
+        claim="BiGAN/ALI between images scores below CycleGAN",
+        paper="Zhu 2017, tables 1 to 3",
+        look=differs("t1_to_flair", "ssim", "bigan", "cyclegan:full", sign=-1),
+    ),
+    Fact(
+        claim="DualGAN is better than its GANs alone",
+        paper="Yi 2017, section 4",
+        look=differs("t1_to_flair", "ssim", "dualgan", "dualgan:gan", sign=1),
+    ),
+    Fact(
         claim="skip connections help pix2pix (L1 + cGAN)",
         paper="Isola 2017, table 2",
         look=differs("t1_to_flair", "mae", "pix2pix:encoder-decoder", "pix2pix", sign=1),

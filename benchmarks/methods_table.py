@@ -8,15 +8,17 @@ from collections.abc import Mapping
 UNPAIRED = ("identity", "histogram_matching", "cyclegan", "unit", "munit", "cut", "cut:fastcut", "stargan")
 CYCLEGAN = tuple(f"cyclegan:{name}" for name in ("full", "cycle", "gan", "forward", "backward"))
 STYLE = ("johnson_style", "gatys")
+COMPARED = ("dualgan", "cogan", "bigan")
+"""What CycleGAN was compared with, or came out beside it."""
 PIX2PIX = ("pix2pix", "pix2pix:l1", "pix2pix:gan", "pix2pix:cgan", "pix2pix:l1-gan", "pix2pix:encoder-decoder")
 TRIVIAL = ("identity", "histogram_matching")
 SRGAN = ("srgan:srresnet-mse", "srgan:srresnet-features", "srgan:srgan-mse", "srgan")  # by itself, srgan-features
 RESOLUTION = (*SRGAN, "johnson_resolution", "johnson_resolution:pixels")
 
 RUNS: Mapping[str, tuple[str, ...]] = {
-    "dermoscopy_to_clinical": (*UNPAIRED, *STYLE),
+    "dermoscopy_to_clinical": (*UNPAIRED, *COMPARED, *STYLE),
     "poor_to_good_fundus": (*UNPAIRED, *STYLE),
-    "t1_to_flair": (*UNPAIRED, *STYLE, *CYCLEGAN, *PIX2PIX, "spade:image-map", "deepsim"),
+    "t1_to_flair": (*UNPAIRED, *COMPARED, "dualgan:gan", *STYLE, *CYCLEGAN, *PIX2PIX, "spade:image-map", "deepsim"),
     "mask_to_dermoscopy": (*TRIVIAL, *PIX2PIX, "spade", "deepsim"),
     "super_resolution": (*TRIVIAL, "pix2pix", "pix2pix:l1", *RESOLUTION),
 }
