@@ -32,6 +32,10 @@ class DualGANRecipe(WithExtraLosses, DiscriminatorRecipe):
     It names RMSProp, whose rate is that of Wasserstein GANs (5e-5) and whose decay is that of the authors' code (0.9,
     the second of ``betas``).
 
+    A clipped critic's values grow with its width, while a reconstruction does not: with narrow critics the published
+    weights leave the critics no say, and take smaller ones. Nothing but the critics says which way round a contrast
+    is, for two inversions undo each other: look at the previews, and heed the alarm of inversion.
+
     ``upsampling="transposed"`` is as published; the default resizes and convolves, since a checkerboard in a medical
     image reads as texture. Instance normalisation is the paper's batch normalisation at batch size 1.
     """
