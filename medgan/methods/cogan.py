@@ -127,7 +127,7 @@ class CoGAN(Translator):
             domain: The image's.
 
         Returns:
-            (1, code_channels, H / 16, W / 16), both rounded up, in [-1, 1].
+            (1, code_channels, h, w) in [-1, 1]; h is H / 16, rounded up, and at least 2, and w likewise.
 
         Source:
             Liu and Tuzel 2016, section on image transformation: the Euclidean distance, and L-BFGS.
@@ -162,8 +162,8 @@ class CoGAN(Translator):
         return {name: self.middle(stack) for name, stack in stacks.items()}
 
     def _codes_of(self, images: Tensor) -> tuple[int, int, int, int]:
-        """Shape of the maps of codes for images of this size."""
-        rows, columns = (-(-side // 2**DOUBLINGS) for side in images.shape[-2:])
+        """Shape of the maps of codes for images of this size: two at least each way, for edges are reflected."""
+        rows, columns = (max(2, -(-side // 2**DOUBLINGS)) for side in images.shape[-2:])
         return len(images), self.recipe.code_channels, rows, columns
 
     def _judge_a(self, images: Tensor) -> Tensor:

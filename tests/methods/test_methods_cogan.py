@@ -119,11 +119,13 @@ def test_an_image_is_translated_as_it_would_be_alone() -> None:
     assert torch.equal(learner.translate(images.flip(0), to="b").flip(0), alone)
 
 
-@pytest.mark.parametrize(("height", "width"), [(16, 16), (48, 40), (33, 70)])
-def test_other_sizes_have_other_maps_of_codes(height: int, width: int) -> None:
+@pytest.mark.parametrize(
+    ("height", "width", "rows", "columns"), [(16, 16, 2, 2), (48, 40, 3, 3), (33, 70, 3, 5), (5, 64, 2, 4)]
+)
+def test_other_sizes_have_other_maps_of_codes(height: int, width: int, rows: int, columns: int) -> None:
     learner, image = made(), torch.zeros(1, 1, height, width)
     code = learner.code_of(image, domain="a")
-    assert code.shape == (1, 8, -(-height // 16), -(-width // 16))
+    assert code.shape == (1, 8, rows, columns)
     assert learner.translate(image, to="b").shape == image.shape
 
 
