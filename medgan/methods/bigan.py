@@ -43,8 +43,9 @@ class BiGANRecipe(WithExtraLosses, DiscriminatorRecipe):
 
     @classmethod
     def tiny(cls) -> Self:
-        """Narrow networks for 32 px."""
-        return cls(total_steps=2, crop_px=32, generator_width=8, blocks=1, discriminator_width=8, patch=16)
+        """Narrow networks for 32 px, and a discriminator that moves within two steps."""
+        narrow = {"generator_width": 8, "blocks": 1, "discriminator_width": 8, "patch": 16}
+        return cls.model_validate({"total_steps": 2, "crop_px": 32, "weight_discriminator": 10.0, **narrow})
 
 
 class BiGAN(Translator):

@@ -44,7 +44,7 @@ def test_256_px_give_cyclegans_networks_with_one_discriminator_of_both_images() 
 
 
 def test_losses_are_the_papers_equations() -> None:
-    learner, real = made(), batch()
+    learner, real = made(weight_discriminator=0.5), batch()
     generators, discriminator = learner.training_step(real)
     encoded, generated = (learner.d_ab(pair) for pair in pairs(learner, real))
     # Donahue 2017, section 3.4: the generators minimise the cross-entropy of the inverted labels.
