@@ -45,7 +45,9 @@ class DualGANRecipe(WithExtraLosses, DiscriminatorRecipe):
     }
 
     learning_rate: float = Field(default=5e-5, gt=0)
-    optimizer: Literal["adam", "sgd", "rmsprop"] = "rmsprop"
+    optimizer: Literal["adam", "sgd", "rmsprop"] = Field(
+        default="rmsprop", description="rmsprop averages squares by the second of betas; momentum harms such critics"
+    )
     betas: tuple[float, float] = (0.0, 0.9)
     decay_from: float = Field(default=1.0, ge=0, le=1, description="Share of the steps after which the rate falls to 0")
     weight_cycle_a: float = Field(default=100.0, ge=0, description="Of an image of a translated there and back")
