@@ -32,9 +32,10 @@ class DualGANRecipe(WithExtraLosses, DiscriminatorRecipe):
     It names RMSProp, whose rate is that of Wasserstein GANs (5e-5) and whose decay is that of the authors' code (0.9,
     the second of ``betas``).
 
-    A clipped critic's values grow with its width, while a reconstruction does not: with narrow critics the published
-    weights leave the critics no say, and take smaller ones. Nothing but the critics says which way round a contrast
-    is, for two inversions undo each other: look at the previews, and heed the alarm of inversion.
+    In short trainings with narrow critics contrast came out inverted, T1 to FLAIR, at every weight that was tried; only
+    without the reconstruction it did not. A likely reason, not tested: a clipped critic's values grow with its width
+    while a reconstruction's do not, and two inversions undo each other. Look at the previews, and heed the alarm of
+    inversion.
 
     ``upsampling="transposed"`` is as published; the default resizes and convolves, since a checkerboard in a medical
     image reads as texture. Instance normalisation is the paper's batch normalisation at batch size 1.
