@@ -62,7 +62,7 @@ def nursery(stages: Sequence[str], environment: dict[str, str], *, log: Path) ->
     Yields:
         The environment with the nursery's address, or as it is where there is none.
     """
-    if sys.platform != "linux" or NURSERY in environment or len(stages) < FEWEST:
+    if NURSERY in environment or len(stages) < FEWEST or not _is_possible():
         yield environment
         return
     modules = list(dict.fromkeys(module for stage in stages for module in MODULES.get(stage, ())))
@@ -85,6 +85,17 @@ def nursery(stages: Sequence[str], environment: dict[str, str], *, log: Path) ->
         finally:
             process.terminate()
             process.wait()
+
+
+def _is_possible() -> bool:
+    """Whether this system lets a process be waited for beside sockets; old kernels and some containers do not."""
+    if sys.platform != "linux":
+        return False
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -173,8 +184,8 @@ class Nursery:
 
 def _end_with(parent: int) -> None:
     """Let the kernel kill this process when the one that started it is gone."""
-    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
-    if os.getppid() != parent:  # it was quicker
+    refused = ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+    if refused or os.getppid() != parent:  # where the parent was quicker
         os._exit(128 + signal.SIGKILL)
 
 

@@ -156,6 +156,16 @@ def test_there_is_none_where_it_is_not_worth_it_or_not_wanted(log, stages, given
     assert not log.exists()
 
 
+def test_there_is_none_where_the_system_cannot_wait_for_it(log, monkeypatch):
+    def refuse(pid):
+        raise OSError("not implemented")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    with nursery(("train",) * 9, clean_environment(), log=log) as environment:
+        assert NURSERY not in environment
+    assert not log.exists()
+
+
 def test_threads_are_those_that_the_command_was_given():
     code = (
         "import torch; from medgan.workflow.nursery import _use_threads; torch.set_num_threads(2);"
