@@ -66,6 +66,11 @@ class DualGANRecipe(WithExtraLosses, DiscriminatorRecipe):
     norm: Norm = Field(default="instance", description="Of the generators")
     critic_norm: Norm = Field(default="instance", description="Of the critics")
 
+    @property
+    def bounds_slope(self) -> bool:
+        """Clipped weights do, too."""
+        return self.weight_clip is not None or super().bounds_slope
+
     @classmethod
     def tiny(cls) -> Self:
         """Narrow networks for 32 px."""

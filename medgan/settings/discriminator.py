@@ -36,11 +36,14 @@ class DiscriminatorRecipe(Recipe):
         default=(), description="How real images and fakes are changed before they are judged; for small cohorts"
     )
 
+    @property
+    def bounds_slope(self) -> bool:
+        """Whether something bounds the discriminators' slope; methods with other means than these say so too."""
+        return bool(self.spectral or self.weight_gradient_penalty)
+
     @model_validator(mode="after")
     def _critic_is_bounded(self) -> Self:
-        # weight_clip is of those methods alone that clip after their critics' steps.
-        bounded = self.spectral or self.weight_gradient_penalty or getattr(self, "weight_clip", None)
-        if getattr(self, "adversarial", None) == "wasserstein" and not bounded:
+        if getattr(self, "adversarial", None) == "wasserstein" and not self.bounds_slope:
             raise ValueError(
                 "adversarial wasserstein needs a critic of bounded slope: "
                 "set weight_gradient_penalty (published: 10) or spectral"

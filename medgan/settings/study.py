@@ -14,6 +14,7 @@ from medgan.settings.content import load_mapping
 from medgan.settings.domains import LETTERS
 from medgan.settings.loop import RANKS_TIMEOUT_S, DeviceName, PrecisionName, TranslationPrecision
 from medgan.settings.preparation import Preparation
+from medgan.settings.profiles import with_profile
 from medgan.settings.selection import Selection
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=48)]
@@ -242,7 +243,7 @@ def read_study(path: Path, *, profile: str | None = None, output: Path | None = 
     content = load_mapping(path)
     profiles = content.pop("profiles", None) or {}
     if profile is not None:
-        content = _lay_over(content, _profile(profiles, profile, path), where=f"{path.name}, profile {profile}")
+        content = with_profile(content, profiles, profile, file=path.name)
     if output is not None:
         content["output"] = str(output.resolve())
     for key in ("manifest", "data_root", "output"):
@@ -363,49 +364,3 @@ def _expand_weights(value: Any, key: str, study: Path) -> Any:
     if isinstance(value.get("style_image"), str):
         expanded["style_image"] = _expand(value["style_image"], f"{key}.style_image", study)
     return expanded
-
-
-def _profile(profiles: Any, name: str, path: Path) -> dict[str, Any]:
-    known = profiles if isinstance(profiles, dict) else {}
-    if name not in known:
-        near = difflib.get_close_matches(name, map(str, known), n=1)
-        raise SettingsError(
-            "S003",
-            f"no profile {name!r}",
-            where=path.name,
-            expected=", ".join(map(str, known)) or "none",
-            remedy=f"did you mean {near[0]!r}?" if near else "",
-        )
-    changes = known[name]
-    if not isinstance(changes, dict):
-        raise SettingsError(
-            "S001", f"the profile {name!r} is not a mapping of settings", where=path.name, got=type(changes).__name__
-        )
-    return changes
-
-
-def _lay_over(base: Any, changes: Any, *, where: str) -> Any:
-    """Lay changes over settings; a list of named entries is changed entry by entry, anything else replaced."""
-    if isinstance(base, dict) and isinstance(changes, dict):
-        laid = {key: _lay_over(base.get(key), value, where=f"{where}.{key}") for key, value in changes.items()}
-        return {**base, **laid}
-    if _is_named_list(base) and _is_named_list(changes):
-        by_name = {entry["name"]: entry for entry in changes}
-        strange = sorted(set(map(str, by_name)) - {str(entry["name"]) for entry in base})
-        if strange:
-            raise SettingsError(
-                "S006",
-                f"the profile changes {strange[0]!r}, which the study does not have",
-                where=where,
-                expected="one of " + ", ".join(str(entry["name"]) for entry in base),
-            )
-        return [_lay_over(entry, by_name.get(entry["name"], {}), where=where) for entry in base]
-    return changes
-
-
-def _is_named_list(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in value)
-    )
