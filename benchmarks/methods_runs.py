@@ -121,7 +121,7 @@ def _made(label: str, recipe: Recipe, task: Task, run: Path) -> Outcome:
 
 def _trained(learner: Translator, recipe: Recipe, task: Task, run: Path) -> dict[str, Any]:
     """Train with medgan's own samples and loop; the time of a step is that of the processor, whatever else runs."""
-    kind = PairedSamples if learner.needs_pairs else UnpairedSamples
+    kind = PairedSamples if learner.learns_by_pairs(learner.recipe) else UnpairedSamples
     samples = kind(*task.train, neighbours=1, size_px=task.size_px, flips=recipe.flips, seed=SEED)
     began = time.process_time()
     if type(learner).fit is not Translator.fit:

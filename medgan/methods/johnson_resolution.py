@@ -93,7 +93,6 @@ class JohnsonResolution(Translator):
     def __init__(self, recipe: JohnsonResolutionRecipe, *, shape: SampleShape) -> None:
         super().__init__(recipe, shape=shape)
         self.recipe: JohnsonResolutionRecipe = recipe
-        self.needs_pairs = recipe.low_resolution == "given"
         self.extra = ExtraTerms(recipe.extra, channels=shape.channels)
         self.features = LossNetwork(recipe.features.usually(vgg16=("relu2_2",)), channels=shape.channels)
         self.g_ab = FeedForwardEnlarger(

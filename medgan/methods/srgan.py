@@ -127,7 +127,6 @@ class SRGAN(Translator):
     def __init__(self, recipe: SRGANRecipe, *, shape: SampleShape) -> None:
         super().__init__(recipe, shape=shape)
         self.recipe: SRGANRecipe = recipe
-        self.needs_pairs = recipe.low_resolution == "given"
         check_size_fits(shape.size_px)
         self.adversary = Adversary(recipe, kind=recipe.adversarial, channels=shape.channels)
         self.extra = ExtraTerms(recipe.extra, channels=shape.channels)

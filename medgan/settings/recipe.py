@@ -62,6 +62,11 @@ class Recipe(Settings):
             raise ValueError(f"no preset {given['preset']!r}; there are {', '.join(sorted(cls.presets)) or 'none'}")
         return {**cls.presets[given["preset"]].settings, **given}
 
+    @property
+    def makes_pairs(self) -> bool:
+        """Whether a method that needs pairs makes them itself, out of domain b, under these settings."""
+        return False
+
     @classmethod
     def tiny(cls) -> Self:
         """Settings small enough to try the method's code on images of 32 px in a second.

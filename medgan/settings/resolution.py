@@ -40,3 +40,8 @@ class ResolutionRecipe(Recipe):
         gt=0,
         description="Of the kernel's Gaussian, in pixels of the fine image; none takes half the factor",
     )
+
+    @property
+    def makes_pairs(self) -> bool:
+        """Where the coarse images are made."""
+        return self.low_resolution == "made"

@@ -84,10 +84,10 @@ def train_translator(
     channels = [channels_of(cases) for cases in domains]
     domains = in_equal_channels(*domains)
     shape = sample_shape(recipe, [case for cases in domains for case in cases])._replace(domains=len(domains))
-    domains, score = _held_out(plan, names, domains, neighbours=recipe.neighbours, seed=study.split_seed)
+    domains, score = _held_out(plan, names, domains, recipe=recipe, seed=study.split_seed)
     torch.manual_seed(seed_for(seed, "init"))
     learner: Translator = discover.load("medgan.methods", plan.method).method(recipe, shape=shape)
-    samples = (PairedSamples if learner.needs_pairs else UnpairedSamples)(
+    samples = (PairedSamples if learner.learns_by_pairs(recipe) else UnpairedSamples)(
         *domains, neighbours=shape.neighbours, size_px=shape.size_px, flips=recipe.flips, seed=seed
     )
     _fit(learner, samples, study=study)
@@ -223,7 +223,7 @@ def _by_side(names: Sequence[str], values: Sequence[object]) -> dict[str, object
 
 
 def _held_out(
-    plan: TranslatorPlan, names: Sequence[str], domains: Sequence[Cases], *, neighbours: int, seed: int
+    plan: TranslatorPlan, names: Sequence[str], domains: Sequence[Cases], *, recipe: Recipe, seed: int
 ) -> tuple[tuple[Cases, ...], "PairedScore | UnpairedScore | EveryDomainScore | None"]:
     """Cases of each domain to train on, and the score on those held out where the best checkpoint is taken."""
     if not plan.selection.holds_out:
@@ -237,9 +237,9 @@ def _held_out(
     from medgan.stages.validation import EveryDomainScore, PairedScore, UnpairedScore
 
     if len(domains) > 2:
-        return tuple(train), EveryDomainScore(*held, neighbours=neighbours)
-    needs_pairs = discover.load("medgan.methods", plan.method).method.needs_pairs
-    return tuple(train), (PairedScore if needs_pairs else UnpairedScore)(*held, neighbours=neighbours)
+        return tuple(train), EveryDomainScore(*held, neighbours=recipe.neighbours)
+    by_pairs = discover.load("medgan.methods", plan.method).method.learns_by_pairs(recipe)
+    return tuple(train), (PairedScore if by_pairs else UnpairedScore)(*held, neighbours=recipe.neighbours)
 
 
 def _fit(learner: Translator, samples: UnpairedSamples | PairedSamples, *, study: Study) -> None:

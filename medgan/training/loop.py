@@ -287,7 +287,7 @@ class _Loop:
         with self._as_translated():
             pictures = self.learner.preview(samples)
         write_preview(self.run / "previews" / f"step_{self.step:08d}.png", pictures)
-        paired = isinstance(self.learner, Translator) and self.learner.needs_pairs
+        paired = isinstance(self.learner, Translator) and self.learner.learns_by_pairs(self.learner.recipe)
         return self.monitor.pictures(self.step, pictures, real=samples, paired=paired)
 
     def _is_best(self, validate: Validate) -> bool:

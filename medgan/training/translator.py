@@ -41,14 +41,14 @@ class Translator(Learner):
         method = CycleGAN
 
     Training batches hold ``"a"`` and ``"b"``, each (N, channels * neighbours, H, W) in [-1, 1]; where
-    :attr:`needs_pairs`, they show the same thing, pixel by pixel; a recipe may make do without pairs, which a method
-    sets for itself. A method that takes :attr:`many_domains` finds in
+    :attr:`needs_pairs`, they show the same thing, pixel by pixel, unless :meth:`learns_by_pairs` says that a recipe
+    makes do without. A method that takes :attr:`many_domains` finds in
     ``shape.domains`` how many there are, in batches ``"c"`` and so on as well, and sets :attr:`directions` for itself.
     """
 
     summary: ClassVar[str] = ""
     paper: ClassVar[str] = ""
-    needs_pairs: bool = False
+    needs_pairs: ClassVar[bool] = False
     recipe_type: ClassVar[type[Recipe]] = Recipe
     many_domains: ClassVar[bool] = False
     directions: tuple[Domain, ...] = ("b",)
@@ -59,6 +59,11 @@ class Translator(Learner):
         super().__init__()
         self.recipe = recipe
         self.shape = shape
+
+    @classmethod
+    def learns_by_pairs(cls, recipe: Recipe) -> bool:
+        """Whether training under a recipe takes pairs."""
+        return cls.needs_pairs and not recipe.makes_pairs
 
     def optimizer(self, group: str) -> OptimizerSettings:
         """The recipe's optimizer, the same for every group."""

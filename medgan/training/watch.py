@@ -99,7 +99,7 @@ class Watch:
 
 
 def _trend(entry: Mapping[str, Any]) -> Trend:
-    averages = {name: Average(**entry[name]) for name in ("loss", "gradient")}
+    averages = {name: Average(**entry.get(name, entry["loss"])) for name in ("loss", "height", "gradient")}
     parts = {name: Average(**part) for name, part in entry["parts"].items()}
     bells = {name: Bell(**bell) for name, bell in entry["bells"].items()}
     return Trend(**{**entry, **averages, "parts": parts, "bells": bells})

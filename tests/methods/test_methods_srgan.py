@@ -136,8 +136,9 @@ def test_made_coarse_images_do_not_look_at_the_source() -> None:
     other = {**images, "a": -images["a"]}
     first, second = (next(made(low_resolution="made").training_step(one)).losses for one in (images, other))
     assert all(torch.equal(first[name], second[name]) for name in first)
-    assert not made(low_resolution="made").needs_pairs
-    assert made(low_resolution="given").needs_pairs
+    for way, by_pairs in (("made", False), ("given", True)):
+        learner = made(low_resolution=way)
+        assert learner.learns_by_pairs(learner.recipe) == by_pairs
 
 
 def test_a_stack_comes_out_as_its_middle_slice() -> None:

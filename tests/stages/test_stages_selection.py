@@ -16,6 +16,7 @@ from tiny_studies import (
 )
 
 from medgan.errors import SettingsError, TrainingError
+from medgan.methods.srgan import SRGANRecipe
 from medgan.settings.selection import Selection
 from medgan.settings.study import read_study
 from medgan.stages import train as train_stage
@@ -327,3 +328,12 @@ class _Knowing:
         label = next(label for pixels, label in self._answers if torch.equal(pixels, batch[0]))
         found = torch.from_numpy((label > 0).astype(np.int64))[None]
         return torch.zeros_like(found) if self._wrong else found
+
+
+def test_a_recipe_that_makes_its_own_pairs_is_scored_without_pairs(tmp_path):
+    recipe = SRGANRecipe.tiny().model_dump(mode="json", exclude_defaults=True) | {"low_resolution": "made"}
+    plan = {"name": "fine", "method": "srgan", "recipe": recipe, "selection": BEST}
+    path = lesion_study(tmp_path, subjects=12, translators=[plan], tasks=[], primary=None, margin=None)
+    run_here(path, until=f"{TRAIN}/fine")
+    scored_by = read_weights(path.parent / "out" / TRAIN / "fine")[0].scored_by
+    assert "sliced Wasserstein" in scored_by

@@ -122,8 +122,9 @@ def test_a_critic_that_sees_a_growing_distance_has_not_diverged():
     for step in range(400):
         distance = {"adversarial_a": -0.02 - step}
         found += look_at(trend, step, "discriminator", losses=distance, gradient_norm=1.0)
-    assert found == []
-    for step in range(400, 500):
+    found += look_at(trend, 400, "discriminator", losses={"adversarial_a": 0.05}, gradient_norm=1.0)
+    assert found == [], "one turn on the other side of zero"
+    for step in range(401, 501):
         found += look_at(trend, step, "discriminator", losses={"adversarial_a": 1000.0}, gradient_norm=1.0)
     assert {alarm.kind for alarm in found} == {"divergence"}
 

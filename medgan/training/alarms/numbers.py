@@ -54,7 +54,7 @@ class Average:
     def follow(self, value: float) -> None:
         """Take in a value, at least 0."""
         self.first = value if not self.seen else self.first
-        clipped = min(value, CLIPPED * self.value + self.first) if self.seen else value
+        clipped = min(value, max(CLIPPED * self.value + self.first, LEAST_START)) if self.seen else value
         self.seen += 1
         self.value += max(1.0 - SMOOTHING, 1.0 / self.seen) * (clipped - self.value)
 
@@ -64,17 +64,19 @@ class Trend:
     """A group's loss and gradient over time.
 
     Args:
-        loss: Of the sum of its losses.
+        loss: Of the sum of its losses, whatever its sign.
+        height: Of that sum as far as it speaks of divergence.
         gradient: Of the gradient's norm.
         parts: Of each loss, for discriminators.
-        early: Average loss at the end of the warm-up.
-        lowest: Lowest average loss since.
+        early: Average height at the end of the warm-up.
+        lowest: Lowest average height since.
         highest: Highest average norm so far.
         highest_share: Highest average norm divided by the average loss so far.
         bells: By kind and part.
     """
 
     loss: Average = field(default_factory=Average)
+    height: Average = field(default_factory=Average)
     gradient: Average = field(default_factory=Average)
     parts: dict[str, Average] = field(default_factory=dict)
     early: float = 0.0
@@ -109,11 +111,11 @@ def look_at(
         losses: Weighted losses by name.
         gradient_norm: Euclidean norm of the group's gradient.
     """
-    _follow(trend, losses, gradient_norm)
     discriminator = group.startswith("discriminator")
+    loss = sum(losses.values())
     # A Wasserstein critic's loss is minus the distance it sees, which may grow without anything being wrong.
-    sees_distance = discriminator and sum(losses.values()) < 0
-    yield from _divergence(trend, step, group, possible=not sees_distance)
+    _follow(trend, loss, height=max(loss, 0.0) if discriminator else abs(loss), gradient_norm=gradient_norm)
+    yield from _divergence(trend, step, group)
     yield from _vanishing(trend, step, group, gradient_norm)
     if discriminator:
         for name, value in losses.items():
@@ -123,30 +125,31 @@ def look_at(
             yield from _saturation(trend, step, group, name)
 
 
-def _follow(trend: Trend, losses: Mapping[str, float], gradient_norm: float) -> None:
-    trend.loss.follow(abs(sum(losses.values())))
+def _follow(trend: Trend, loss: float, *, height: float, gradient_norm: float) -> None:
+    trend.loss.follow(abs(loss))
+    trend.height.follow(height)
     trend.gradient.follow(gradient_norm)
-    level = trend.loss.value
-    if trend.loss.seen == WARM_UP:
+    level = trend.height.value
+    if trend.height.seen == WARM_UP:
         trend.early = trend.lowest = level
     trend.lowest = min(trend.lowest, level)
     trend.highest = max(trend.highest, trend.gradient.value)
     trend.highest_share = max(trend.highest_share, _share(trend))
 
 
-def _divergence(trend: Trend, step: int, group: str, *, possible: bool) -> Iterator[Alarm]:
-    if trend.loss.seen < WARM_UP:
+def _divergence(trend: Trend, step: int, group: str) -> Iterator[Alarm]:
+    if trend.height.seen < WARM_UP:
         return
-    level, start = trend.loss.value, max(trend.loss.first, LEAST_START)
+    level, start = trend.height.value, max(trend.height.first, LEAST_START)
     # Above the early level too: a critic that falls to almost nothing and recovers has not diverged.
-    present = possible and level > GROWTH * trend.lowest and level > max(trend.early, LEAST_DIVERGED)
+    present = level > GROWTH * trend.lowest and level > max(trend.early, LEAST_DIVERGED)
     told = f"{group}: mean loss {level:.3g} was {trend.lowest:.3g} at its lowest"
     yield from _ring(trend, "divergence", step, told, present=present)
-    runs_away = possible and level > RUNAWAY * start and level > LEAST_DIVERGED
-    told = f"{group}: mean loss {level:.3g} is over {RUNAWAY:.0f} times the {trend.loss.first:.3g} it began with"
+    runs_away = level > RUNAWAY * start and level > LEAST_DIVERGED
+    told = f"{group}: mean loss {level:.3g} is over {RUNAWAY:.0f} times the {trend.height.first:.3g} it began with"
     since = trend.bell("divergence").since if present else 0
     for alarm in _ring(trend, "divergence", step, told, present=runs_away, name="runaway"):
-        yield alarm._replace(fatal=True, since=since or step - trend.loss.seen)
+        yield alarm._replace(fatal=True, since=since or step - trend.height.seen)
 
 
 def _vanishing(trend: Trend, step: int, group: str, norm: float) -> Iterator[Alarm]:
