@@ -84,3 +84,30 @@ def test_instance_norm_in_bf16_is_near_fp32():
     exact, rough = InstanceNorm(4)(features), InstanceNorm(4)(features.bfloat16())
     assert rough.dtype == torch.bfloat16
     assert (rough.float() - exact).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_channel_that_is_the_same_everywhere_gets_no_gradient_and_leaves_the_others_theirs(layout):
+    features = torch.randn(2, 3, 9, 8)
+    features[0, 1] = -1.0
+    features[1, 2] = 0.0
+    features[1, 0] = 0.0
+    features[1, 0, 4, 3] = 1.0  # flat, but for one pixel between those that are looked at first
+    weights = torch.randn(2, 3, 9, 8)
+    found, expected = (features.clone().to(memory_format=layout).requires_grad_() for _ in range(2))
+    InstanceNorm(3)(found).mul(weights).sum().backward()
+    nn.InstanceNorm2d(3)(expected).mul(weights).sum().backward()
+    flat = torch.tensor([[False, True, False], [False, False, True]])
+    assert not found.grad[flat].any()
+    torch.testing.assert_close(found.grad[~flat], expected.grad[~flat])
+    assert found.grad[1, 0].any()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_an_empty_image_ends_no_training_by_an_infinite_gradient(layout):
+    torch.manual_seed(0)
+    layers = [part for _ in range(12) for part in (ReflectedConv2d(4, 4, 3), InstanceNorm(4))]
+    network = nn.Sequential(*layers, ReflectedConv2d(4, 1, 3)).to(memory_format=layout)
+    network(torch.full((2, 4, 16, 16), -1.0).to(memory_format=layout)).sub(1).square().mean().backward()
+    norm = sum(parameter.grad.square().sum() for parameter in network.parameters() if parameter.grad is not None).sqrt()
+    assert 0 < norm < 100
