@@ -19,7 +19,7 @@ def wrong_choices(study: Study) -> list[MedganError]:
     """Every method, task, recipe and metric that cannot be, as the error it would end in."""
     checks: list[Callable[[], object]] = [
         *(partial(read_recipe, plan) for plan in study.translators),
-        *(partial(check_domains_taken, plan) for plan in study.translators if plan.also),
+        *(partial(check_domains_taken, plan) for plan in study.translators),
         *(partial(read_task_recipe, task) for task in study.tasks),
         *(partial(_check_metrics, f"task {task.name}", task.metrics, scored_in(task)) for task in study.tasks),
         partial(_check_metrics, SIMILARITY, study.similarity, [found.name for found in metrics_of("paired-image")]),

@@ -190,15 +190,15 @@ def check_domains_taken(plan: TranslatorPlan) -> None:
     Raises:
         SettingsError: S230.
     """
-    methods = {name: discover.load("medgan.methods", name).method for name in discover.names("medgan.methods")}
-    if plan.also and plan.method in methods and not methods[plan.method].many_domains:
-        taking = ", ".join(name for name, method in methods.items() if method.many_domains)
+    names = discover.names("medgan.methods")
+    if plan.also and plan.method in names and not discover.load("medgan.methods", plan.method).method.many_domains:
+        taking = [name for name in names if discover.load("medgan.methods", name).method.many_domains]
         raise SettingsError(
             "S230",
             f"{plan.method} translates between two domains only",
             where=f"translator {plan.name}, also",
             got=", ".join(plan.also),
-            expected=f"a method that takes many domains: {taking}",
+            expected=f"a method that takes many domains: {', '.join(taking)}",
             remedy="take one of these, or leave also out",
         )
 

@@ -148,7 +148,7 @@ class Workspace:
         needs: Iterable[str],
         outputs: Iterable[Path],
         seconds: float,
-        cpu_seconds: float | None = None,
+        cpu_seconds: float,
     ) -> None:
         """Write ``done.json``: the job's settings, what went in, and the SHA-256 of what came out."""
         folder = self.folder(job)
@@ -160,7 +160,7 @@ class Workspace:
             "outputs": files,
             "result": result,
             "seconds": round(seconds, 1),
-            "cpu_seconds": cpu_seconds if cpu_seconds is None else round(cpu_seconds, 1),
+            "cpu_seconds": round(cpu_seconds, 1),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
         replace_text(folder / "done.json", json.dumps(content, indent=2) + "\n")

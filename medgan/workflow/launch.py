@@ -87,7 +87,8 @@ def launch(
     make_writable(study.output)
     with disk_refusals_told(study.output):
         write_plan(study, jobs)
-    stale = [job for job, state, _ in states(study, jobs) if state == "stale"]
+    before = states(study, jobs)
+    stale = [job for job, state, _ in before if state == "stale"]
     if dry_run:
         again = [f"{job.id}/done.json" for job in stale]
         command += ["--dry-run", "--quiet", "rules", *(["--forcerun", *again] if again else [])]
@@ -98,10 +99,10 @@ def launch(
     kills = memory_kills()
     log = study.output / "logs" / "snakemake.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = _environment(local=resources.is_local(passed_on)) | {FINGERPRINT: str(jobs[0].settings["files"])}
     local = resources.is_local(passed_on)
+    environment = _environment(local=local) | {FINGERPRINT: str(jobs[0].settings["files"])}
     poll_s = POLL_S if local else CLUSTER_POLL_S
-    undone = [job.stage for job, state, _ in states(study, jobs) if state != "done"]
+    undone = [job.stage for job, state, _ in before if state != "done"]
     forked = undone if local and not resources.gpus and not dry_run else ()
     with (
         log.open("w", encoding="utf-8") as out,

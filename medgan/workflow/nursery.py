@@ -23,7 +23,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -66,25 +66,35 @@ def nursery(stages: Sequence[str], environment: dict[str, str], *, log: Path) ->
         yield environment
         return
     modules = list(dict.fromkeys(module for stage in stages for module in MODULES.get(stage, ())))
-    # A socket's path may have no more than 107 bytes: the study's folder can be deep.
-    with tempfile.TemporaryDirectory(prefix="medgan-") as folder, log.open("wb") as said:
-        address = str(Path(folder) / "nursery")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-            listener.bind(address)
-            listener.listen(_WAITING)
-            process = subprocess.Popen(
-                [sys.executable, "-m", "medgan.workflow.nursery", str(listener.fileno()), str(os.getpid()), *modules],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-                pass_fds=[listener.fileno()],
-            )
+    with ExitStack() as stack:
         try:
-            yield {**environment, NURSERY: address}
-        finally:
-            process.terminate()
-            process.wait()
+            address = _started(modules, environment, log, stack)
+        except OSError as error:  # such as a temporary folder whose path is too long for a socket
+            log.write_text(f"no nursery: {error}\n", encoding="utf-8")
+            address = ""
+        yield {**environment, NURSERY: address} if address else environment
+
+
+def _started(modules: Sequence[str], environment: dict[str, str], log: Path, stack: ExitStack) -> str:
+    """Start the process, which ends with the stack; the address of its socket."""
+    # A socket's path may have no more than 107 bytes: the study's folder can be deep.
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="medgan-"))
+    said = stack.enter_context(log.open("wb"))
+    address = str(Path(folder) / "nursery")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(address)
+        listener.listen(_WAITING)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "medgan.workflow.nursery", str(listener.fileno()), str(os.getpid()), *modules],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            pass_fds=[listener.fileno()],
+        )
+    stack.callback(process.wait)
+    stack.callback(process.terminate)
+    return address
 
 
 def _is_possible() -> bool:
@@ -130,21 +140,40 @@ class Nursery:
 
     def _accept(self) -> None:
         link, _ = self.listener.accept()
+        streams: list[int] = []
         try:
-            request, streams = _received(link)
-            link.sendall(TAKEN)
-        except (OSError, ValueError):
-            link.close()  # whoever asked is gone
-            return
-        own = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            self._become(request, streams, parent=own)
+            request = _received(link, streams)
+            own = os.getpid()
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    self._become(request, streams, link, parent=own)
+                finally:
+                    os._exit(1)  # never back into this loop
+            self._follow(pid, link, what=" ".join(request["arguments"][:1]))
+        except (OSError, ValueError) as error:
+            # Whoever asked is gone, or does the work itself.
+            sys.stdout.write(f"not forked: {error}\n")
+            sys.stdout.flush()
+            link.close()
         for stream in streams:
             os.close(stream)
-        sys.stdout.write(f"process {pid}: medgan {' '.join(request['arguments'][:1])}\n")
+
+    def _follow(self, pid: int, link: socket.socket, *, what: str) -> None:
+        """Say that a job is taken, and watch it."""
+        handle = None
+        try:
+            handle = os.pidfd_open(pid)
+            link.sendall(TAKEN)
+        except OSError:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            if handle is not None:
+                os.close(handle)
+            raise
+        job = _Job(pid, handle, link)
+        sys.stdout.write(f"process {pid}: medgan {what}\n")
         sys.stdout.flush()
-        job = _Job(pid, os.pidfd_open(pid), link)
         self.jobs[pid] = job
         self.selector.register(job.handle, selectors.EVENT_READ, job)
         self.selector.register(link, selectors.EVENT_READ, job)
@@ -167,8 +196,9 @@ class Nursery:
         job.link.close()
         del self.jobs[job.pid]
 
-    def _become(self, request: dict[str, Any], streams: Sequence[int], *, parent: int) -> NoReturn:
-        """Be the process that was asked for, to its end."""
+    def _become(self, request: dict[str, Any], streams: Sequence[int], link: socket.socket, *, parent: int) -> NoReturn:
+        """Be the process that was asked for, to its end; the link is the nursery's."""
+        link.close()
         _end_with(parent)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         self.selector.close()
@@ -189,10 +219,11 @@ def _end_with(parent: int) -> None:
         os._exit(128 + signal.SIGKILL)
 
 
-def _received(link: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """A request and the three streams that came with it."""
+def _received(link: socket.socket, streams: list[int]) -> dict[str, Any]:
+    """A request; the three streams that came with it are put into the list, as soon as they are there."""
     link.settimeout(_REQUEST_S)
-    header, streams, _, _ = socket.recv_fds(link, HEADER_BYTES, 3)
+    header, came, _, _ = socket.recv_fds(link, HEADER_BYTES, 3)
+    streams += came
     wanted, content = int.from_bytes(header, "big"), b""
     while len(content) < wanted:
         part = link.recv(wanted - len(content))
@@ -200,7 +231,7 @@ def _received(link: socket.socket) -> tuple[dict[str, Any], list[int]]:
             raise ValueError("the request was cut short")
         content += part
     request: dict[str, Any] = json.loads(content)
-    return request, list(streams)
+    return request
 
 
 def _do(request: dict[str, Any]) -> int:

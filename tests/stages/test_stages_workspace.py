@@ -18,7 +18,7 @@ def workspace(tmp_path):
 def made(workspace, job, *, text="result", digest="d1", needs=()):
     folder = workspace.begin(job, digest=digest, needs=needs)
     (folder / "out.txt").write_text(text)
-    workspace.finish(job, digest=digest, needs=needs, outputs=[folder / "out.txt"], seconds=1.0)
+    workspace.finish(job, digest=digest, needs=needs, outputs=[folder / "out.txt"], seconds=1.0, cpu_seconds=1.0)
     return folder
 
 

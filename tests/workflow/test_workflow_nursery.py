@@ -166,6 +166,39 @@ def test_there_is_none_where_the_system_cannot_wait_for_it(log, monkeypatch):
     assert not log.exists()
 
 
+def test_there_is_none_where_the_temporary_folder_is_too_deep_for_a_socket(log, tmp_path, monkeypatch):
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    deep.mkdir(parents=True)
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    before = clean_environment()
+    with nursery(NO_IMPORTS, before, log=log) as environment:
+        assert environment == before
+    assert "too long" in log.read_text()
+    assert not list(deep.iterdir())
+
+
+def test_where_no_job_can_be_forked_the_command_works_by_itself(log, tmp_path, monkeypatch):
+    """And the nursery, with the jobs that it has, goes on."""
+    code = (
+        "import os, sys; from medgan.workflow import nursery\n"
+        "def refuse(): raise BlockingIOError(11, 'Resource temporarily unavailable')\n"
+        "os.fork = refuse; nursery.main(sys.argv[1:])"
+    )
+    real = subprocess.Popen
+
+    def started(command, **kind):
+        return real([command[0], "-c", code, *command[3:]], **kind)
+
+    monkeypatch.setattr("medgan.workflow.nursery.subprocess.Popen", started)
+    with nursery(NO_IMPORTS, clean_environment(), log=log) as environment:
+        monkeypatch.undo()
+        for _ in range(2):
+            code, out, _ = finished(command("tasks", environment=environment))
+            assert code == 0
+            assert "segmentation" in out
+    assert log.read_text().count("not forked") == 2
+
+
 def test_threads_are_those_that_the_command_was_given():
     code = (
         "import torch; from medgan.workflow.nursery import _use_threads; torch.set_num_threads(2);"

@@ -37,7 +37,7 @@ def pretend_done(study: Study) -> None:
         folder = workspace.begin(job.id, digest=job.digest, needs=job.needs)
         (folder / "result.txt").write_text(job.digest)
         outputs = [folder / "result.txt"]
-        workspace.finish(job.id, digest=job.digest, needs=job.needs, outputs=outputs, seconds=0.0)
+        workspace.finish(job.id, digest=job.digest, needs=job.needs, outputs=outputs, seconds=0.0, cpu_seconds=0.0)
 
 
 def stale(study: Study) -> set[str]:
@@ -229,7 +229,7 @@ def test_a_result_made_again_makes_stale_what_was_made_from_it(read):
     train = next(job for job in plan_study(study) if job.id.endswith("train/cyclegan"))
     output = workspace.folder(train.id) / "result.txt"
     output.write_text("other weights")
-    workspace.finish(train.id, digest=train.digest, needs=train.needs, outputs=[output], seconds=0.0)
+    workspace.finish(train.id, digest=train.digest, needs=train.needs, outputs=[output], seconds=0.0, cpu_seconds=0.0)
     assert "fold0/seed0/train/cyclegan" not in stale(study)
     assert {"fold0/seed0/translate/cyclegan", "report"} <= stale(study)
 
