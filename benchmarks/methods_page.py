@@ -56,7 +56,8 @@ def _line(task: str, label: str, row: Mapping[str, Any] | None, measures: list[s
     shown = f"`{SHOWN_AS.get((task, label), label)}`"
     if row is None:
         return f"| {shown} | " + " | ".join([NOT_MEASURED] * (len(measures) + 2)) + " |"
-    learns = "pairs" if row["needs_pairs"] else "no pairs" if row.get("steps") else "no training steps"
+    trained = row.get("steps") or row.get("failed")
+    learns = "pairs" if row["needs_pairs"] else "no pairs" if trained else "no training steps"
     if row.get("failed"):
         return f"| {shown} | {learns} | training stopped: {_one_line(row['failed'])} |" + " |" * len(measures)
     cells = [_cell(measure, row["measures"].get(measure), absent=NOT_MEASURED) for measure in measures]

@@ -52,7 +52,9 @@ class BiGAN(Translator):
     """A generator a to b and its inverse, which only a discriminator of pairs holds together.
 
     It is shown (a, G(a)) and (F(b), b) side by side, and must say which is which. Where it cannot, G and F are each
-    other's inverse (Donahue 2017, theorem 2): in theory no cycle loss is needed. In practice translations follow their
+    other's inverse (Donahue 2017, theorem 2): in theory no cycle loss is needed. But any pair of inverses whose images
+    are distributed rightly is as good to it, one that exchanges bright and dark or rearranges what is seen among them.
+    In practice translations follow their
     source loosely or not at all; the method is here to be compared with. A 2.5D stack goes in and comes out as a
     stack; the middle slice is the translation.
     """

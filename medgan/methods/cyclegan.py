@@ -59,10 +59,11 @@ class CycleGANRecipe(WithExtraLosses, DiscriminatorRecipe):
         "full": Preset("Discriminators and both cycles: the paper's method without identity", {"weight_identity": 0.0}),
         "blur": Preset(
             "For photographs out of focus: a critic, features of what comes back, a change of the input. Not taken: "
-            "the sharp image of the same eye, five steps of the critic",
+            "the sharp image of the same eye, five steps of the critic; CycleGAN's pool and identity loss stay",
             {
                 "predicts": "change",
                 "adversarial": "wasserstein",
+                "weight_discriminator": 1.0,
                 "weight_gradient_penalty": 10.0,
                 "weight_cycle_perceptual": 10.0,
             },

@@ -32,10 +32,13 @@ class DualGANRecipe(WithExtraLosses, DiscriminatorRecipe):
     It names RMSProp, whose rate is that of Wasserstein GANs (5e-5) and whose decay is that of the authors' code (0.9,
     the second of ``betas``).
 
-    In short trainings with narrow critics contrast came out inverted, T1 to FLAIR, at every weight that was tried; only
-    without the reconstruction it did not. A likely reason, not tested: a clipped critic's values grow with its width
-    while a reconstruction's do not, and two inversions undo each other. Look at the previews, and heed the alarm of
-    inversion.
+    Two inversions undo each other, so that the reconstruction is as content with an inverted contrast: the first
+    weights decide which way round it comes, and the critics have to turn it. Clipped to 0.01, narrow critics are too
+    weak for that beside a weight of 100; a clipped critic's values grow with its width, a reconstruction's do not. In
+    short trainings of width 16, one seed, contrast came out inverted, T1 to FLAIR, and only without the reconstruction
+    it did not. Look at the previews, and heed the alarm of inversion.
+
+    ``ema_decay`` counts steps of the critics, as ``total_steps`` does.
 
     ``upsampling="transposed"`` is as published; the default resizes and convolves, since a checkerboard in a medical
     image reads as texture. Instance normalisation is the paper's batch normalisation at batch size 1.
@@ -64,7 +67,9 @@ class DualGANRecipe(WithExtraLosses, DiscriminatorRecipe):
     discriminator_width: int = Field(default=64, ge=1, description="Channels of the critics' first layer")
     patch: Patch = Field(default=70, description="Side in pixels of what one logit sees")
     norm: Norm = Field(default="instance", description="Of the generators")
-    critic_norm: Norm = Field(default="instance", description="Of the critics")
+    critic_norm: Literal["instance", "none"] = Field(
+        default="instance", description="Of the critics; learnt scales would be clipped, too, and silence them"
+    )
 
     @property
     def bounds_slope(self) -> bool:

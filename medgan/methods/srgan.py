@@ -66,7 +66,10 @@ class SRGANRecipe(WithPairedExtraLosses, DiscriminatorRecipe, ResolutionRecipe):
         default="features", description="What is compared with the fine image after the pre-training"
     )
     weight_content: float = Field(
-        default=1.0, gt=0, description="Of the squared difference in pixels or features; with VGG-19 published as 0.006"
+        default=1.0,
+        gt=0,
+        description="Of the squared difference in pixels or features, behind the pre-training; with VGG-19 published "
+        "as 0.006",
     )
     weight_adversarial: float = Field(default=1e-3, ge=0, description="0 trains no discriminator")
     pretraining: float = Field(

@@ -37,6 +37,9 @@ class StarGANRecipe(DiscriminatorRecipe):
     and the label is seen everywhere. The preset ``published`` has the authors' network, transposed convolutions
     included.
 
+    ``discriminator_augment`` changes what is judged as real or fake; domains are told by images as they are.
+    ``ema_decay`` counts steps of the discriminator, as ``total_steps`` does.
+
     The authors leave weights to their framework; here the discriminator, which has no normalisation, begins with He's
     spread for its widths, and the generator with N(0, 0.02).
     """

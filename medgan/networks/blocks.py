@@ -5,9 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from medgan.networks.layers import DoublingConv2d, InstanceNorm, LayerNorm, ReflectedConv2d
+
+INSIDE = 0.999
+"""An image times this has a finite inverse of tanh."""
 
 Norm = Literal["instance", "instance-affine", "group", "layer", "none"]
 Upsampling = Literal["resize", "transposed"]
@@ -122,3 +126,21 @@ def evaluating(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         network.train(training)
+
+
+def activated(layer: nn.Sequential) -> tuple[nn.Module, ...]:
+    """A layer and a rectifier behind it."""
+    return layer, nn.ReLU(inplace=True)
+
+
+def changed(image: Tensor, drawn: Tensor) -> Tensor:
+    """An image with what a network drew added before the tanh: where that is zero it comes back to within 0.001.
+
+    Args:
+        image: (N, C, H, W) in [-1, 1].
+        drawn: (N, C, H, W), any values.
+
+    Returns:
+        (N, C, H, W) in [-1, 1].
+    """
+    return torch.tanh(drawn + torch.atanh(INSIDE * image.float()))

@@ -3,6 +3,7 @@
 from torch import nn
 
 from medgan.networks.blocks import Norm, Upsampling, convolution, norm_layer, upsampled
+from medgan.networks.layers import Slope
 
 DOUBLINGS = 4
 """A code stands for 2 ** 4 pixels each way, as the 4 x 4 features of DCGAN do in its images of 64 px."""
@@ -26,11 +27,11 @@ def generator_layers(
     Source:
         Liu and Tuzel 2016, arXiv:1606.07536, with its PReLU; Radford 2015, arXiv:1511.06434.
     """
-    layers: list[nn.Module] = [nn.Sequential(convolution(in_channels, 8 * width, kernel=3, norm=norm), nn.PReLU())]
+    layers: list[nn.Module] = [nn.Sequential(convolution(in_channels, 8 * width, kernel=3, norm=norm), Slope())]
     for level in range(DOUBLINGS - 1, 0, -1):
         before, after = width * 2**level, width * 2 ** (level - 1)
         layers.append(
-            nn.Sequential(upsampled(before, after, upsampling=upsampling, norm=norm, transposed_kernel=4), nn.PReLU())
+            nn.Sequential(upsampled(before, after, upsampling=upsampling, norm=norm, transposed_kernel=4), Slope())
         )
     last = upsampled(width, out_channels, upsampling=upsampling, norm="none", transposed_kernel=4)
     return [*layers, nn.Sequential(last, nn.Tanh())]
@@ -58,5 +59,5 @@ def _halved(in_channels: int, out_channels: int, *, norm: Norm) -> nn.Sequential
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1, bias=norm == "none"),
         norm_layer(norm, out_channels),
-        nn.PReLU(),
+        Slope(),
     )

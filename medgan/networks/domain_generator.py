@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from medgan.networks.blocks import Norm, ResidualBlock, Upsampling, convolution, upsampled
-from medgan.networks.resnet_generator import INSIDE, Padding, Prediction
+from medgan.networks.blocks import Norm, ResidualBlock, Upsampling, activated, changed, convolution, upsampled
+from medgan.networks.resnet_generator import Padding, Prediction
 
 
 class DomainGenerator(nn.Module):
@@ -54,14 +54,14 @@ class DomainGenerator(nn.Module):
         self.predicts: Prediction = predicts
         reflect = padding == "reflect"
         self.encoder = nn.Sequential(
-            *_activated(convolution(channels + domains, width, kernel=7, norm=first_norm, reflect=reflect)),
-            *_activated(convolution(width, 2 * width, kernel=4, stride=2, norm=norm, reflect=reflect)),
-            *_activated(convolution(2 * width, 4 * width, kernel=4, stride=2, norm=norm, reflect=reflect)),
+            *activated(convolution(channels + domains, width, kernel=7, norm=first_norm, reflect=reflect)),
+            *activated(convolution(width, 2 * width, kernel=4, stride=2, norm=norm, reflect=reflect)),
+            *activated(convolution(2 * width, 4 * width, kernel=4, stride=2, norm=norm, reflect=reflect)),
         )
         self.residuals = nn.Sequential(*(ResidualBlock(4 * width, norm=norm) for _ in range(blocks)))
         self.decoder = nn.Sequential(
-            *_activated(upsampled(4 * width, 2 * width, upsampling=upsampling, norm=norm, transposed_kernel=4)),
-            *_activated(upsampled(2 * width, width, upsampling=upsampling, norm=norm, transposed_kernel=4)),
+            *activated(upsampled(4 * width, 2 * width, upsampling=upsampling, norm=norm, transposed_kernel=4)),
+            *activated(upsampled(2 * width, width, upsampling=upsampling, norm=norm, transposed_kernel=4)),
             convolution(width, channels, kernel=7, norm="none", reflect=reflect),
         )
 
@@ -77,10 +77,4 @@ class DomainGenerator(nn.Module):
         """
         maps = F.one_hot(wanted, self.domains).to(image.dtype)[:, :, None, None].expand(-1, -1, *image.shape[-2:])
         drawn = self.decoder(self.residuals(self.encoder(torch.cat([image, maps], dim=1))))
-        if self.predicts == "change":
-            drawn = drawn + torch.atanh(INSIDE * image.float())
-        return torch.tanh(drawn)
-
-
-def _activated(layer: nn.Sequential) -> tuple[nn.Module, ...]:
-    return layer, nn.ReLU(inplace=True)
+        return changed(image, drawn) if self.predicts == "change" else torch.tanh(drawn)

@@ -98,6 +98,14 @@ class LayerNorm(nn.GroupNorm):
         return super().forward(features.to(self.weight.dtype) if features.is_cuda else features)
 
 
+class Slope(nn.PReLU):
+    """A rectifier with a learned slope below zero, in the number format of its input."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Rectify any shape."""
+        return F.prelu(features, self.weight.to(features.dtype))
+
+
 class DoublingConv2d(nn.Conv2d):
     """Repeats every pixel twice each way, then convolves 3 x 3 with reflected edges; computed before the repetition.
 

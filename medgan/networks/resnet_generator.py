@@ -8,15 +8,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from medgan.errors import GeometryError
-from medgan.networks.blocks import Norm, ResidualBlock, Upsampling, convolution, upsampled
+from medgan.networks.blocks import Norm, ResidualBlock, Upsampling, activated, changed, convolution, upsampled
 
 Prediction = Literal["image", "change", "light"]
 """What the last layer says: the image itself, as published; what is to be changed in the input; or its light alone."""
 
 Padding = Literal["reflect", "zeros"]
-
-INSIDE = 0.999
-"""An image times this has a finite inverse of tanh."""
 
 _LIGHT_CELLS = 8
 """Cells along each side of the grid that light varies on: an eighth of a fundus photograph, far over a vessel."""
@@ -74,14 +71,14 @@ class ResNetGenerator(nn.Module):
         self.feature_channels |= {f"block-{number}": 4 * width for number in range(1, blocks + 1)}
         reflect = down_padding == "reflect"
         self.encoder = nn.Sequential(
-            *_activated(convolution(in_channels, width, kernel=7, norm=norm)),
-            *_activated(convolution(width, 2 * width, kernel=3, stride=2, norm=norm, reflect=reflect)),
-            *_activated(convolution(2 * width, 4 * width, kernel=3, stride=2, norm=norm, reflect=reflect)),
+            *activated(convolution(in_channels, width, kernel=7, norm=norm)),
+            *activated(convolution(width, 2 * width, kernel=3, stride=2, norm=norm, reflect=reflect)),
+            *activated(convolution(2 * width, 4 * width, kernel=3, stride=2, norm=norm, reflect=reflect)),
         )
         self.residuals = nn.Sequential(*(ResidualBlock(4 * width, norm=norm, dropout=dropout) for _ in range(blocks)))
         self.decoder = nn.Sequential(
-            *_activated(upsampled(4 * width, 2 * width, upsampling=upsampling, norm=norm, transposed_kernel=3)),
-            *_activated(upsampled(2 * width, width, upsampling=upsampling, norm=norm, transposed_kernel=3)),
+            *activated(upsampled(4 * width, 2 * width, upsampling=upsampling, norm=norm, transposed_kernel=3)),
+            *activated(upsampled(2 * width, width, upsampling=upsampling, norm=norm, transposed_kernel=3)),
             convolution(width, 2 * out_channels if predicts == "light" else out_channels, kernel=7, norm="none"),
         )
 
@@ -144,9 +141,7 @@ class ResNetGenerator(nn.Module):
         drawn = self.decoder(features)
         if self.predicts == "light":
             return _relit(image, drawn)
-        if self.predicts == "change":
-            drawn = drawn + torch.atanh(INSIDE * image.float())
-        return torch.tanh(drawn)
+        return changed(image, drawn) if self.predicts == "change" else torch.tanh(drawn)
 
 
 def default_blocks(size_px: int) -> int:
@@ -161,7 +156,3 @@ def _relit(image: Tensor, drawn: Tensor) -> Tensor:
     factor, offset = F.interpolate(0.1 * coarse, size=image.shape[-2:], mode="bilinear").chunk(2, dim=1)
     light = (image.float() + 1) / 2 * factor.exp() + offset
     return light.clamp(0, 1) * 2 - 1
-
-
-def _activated(layer: nn.Sequential) -> tuple[nn.Module, ...]:
-    return layer, nn.ReLU(inplace=True)

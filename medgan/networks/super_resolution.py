@@ -6,11 +6,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
 from medgan.networks.blocks import Norm, ResidualBlock, convolution, upsampled
 from medgan.networks.initialisation import initialise_by_width
-from medgan.networks.layers import DoublingConv2d, ReflectedConv2d
+from medgan.networks.layers import DoublingConv2d, ReflectedConv2d, Slope
 from medgan.networks.reduction import enlarged
 
 SubPixel = Literal["resize", "sub-pixel"]
@@ -133,14 +132,6 @@ class FeedForwardEnlarger(nn.Module):
         """Super-resolve (N, in_channels, H, W), at least 3 x 3, to (N, out_channels, factor H, factor W) in [-1, 1]."""
         drawn: Tensor = torch.tanh(self.layers(image))
         return drawn
-
-
-class Slope(nn.PReLU):
-    """A rectifier with a learned slope below zero, in the number format of its input."""
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Rectify any shape."""
-        return F.prelu(features, self.weight.to(features.dtype))
 
 
 class _SlopedBlock(nn.Module):

@@ -3,9 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from medgan.networks.blocks import Norm, ResidualBlock, Upsampling, convolution, upsampled
-
-_INSIDE = 0.999
+from medgan.networks.blocks import Norm, ResidualBlock, Upsampling, activated, changed, convolution, upsampled
 
 
 class TransformNetwork(nn.Module):
@@ -44,37 +42,31 @@ class TransformNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *_activated(convolution(in_channels, width, kernel=9, norm=norm)),
-            *_activated(convolution(width, 2 * width, kernel=3, stride=2, norm=norm)),
-            *_activated(convolution(2 * width, 4 * width, kernel=3, stride=2, norm=norm)),
+            *activated(convolution(in_channels, width, kernel=9, norm=norm)),
+            *activated(convolution(width, 2 * width, kernel=3, stride=2, norm=norm)),
+            *activated(convolution(2 * width, 4 * width, kernel=3, stride=2, norm=norm)),
             *(ResidualBlock(4 * width, norm=norm) for _ in range(blocks)),
-            *_activated(upsampled(4 * width, 2 * width, upsampling=upsampling, norm=norm, transposed_kernel=3)),
-            *_activated(upsampled(2 * width, width, upsampling=upsampling, norm=norm, transposed_kernel=3)),
+            *activated(upsampled(4 * width, 2 * width, upsampling=upsampling, norm=norm, transposed_kernel=3)),
+            *activated(upsampled(2 * width, width, upsampling=upsampling, norm=norm, transposed_kernel=3)),
             convolution(width, out_channels, kernel=9, norm="none"),
         )
 
-    def forward(self, image: Tensor, changed: Tensor | None = None) -> Tensor:
+    def forward(self, image: Tensor, start: Tensor | None = None) -> Tensor:
         """Generate an image.
 
         Args:
             image: (N, in_channels, H, W) in [-1, 1]; H and W are multiples of 4 and at least 8.
-            changed: (N, out_channels, H, W) in [-1, 1], to which the last layer is added before the tanh, so that a
+            start: (N, out_channels, H, W) in [-1, 1], to which the last layer is added before the tanh, so that a
                 network that has learnt nothing gives it back, to within 0.001; none, as published, starts from grey.
 
         Returns:
             (N, out_channels, H, W) in [-1, 1].
         """
         drawn: Tensor = self.layers(image)
-        if changed is not None:
-            drawn = drawn + torch.atanh(_INSIDE * changed.float())
-        return torch.tanh(drawn)
+        return torch.tanh(drawn) if start is None else changed(start, drawn)
 
     @torch.no_grad()
     def change_nothing(self) -> None:
         """Set the last layer to zero, so that what is to be changed comes back as it is."""
         for parameter in self.layers[-1].parameters():
             parameter.zero_()
-
-
-def _activated(layer: nn.Sequential) -> tuple[nn.Module, ...]:
-    return layer, nn.ReLU(inplace=True)

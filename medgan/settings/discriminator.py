@@ -46,6 +46,6 @@ class DiscriminatorRecipe(Recipe):
         if getattr(self, "adversarial", None) == "wasserstein" and not self.bounds_slope:
             raise ValueError(
                 "adversarial wasserstein needs a critic of bounded slope: "
-                "set weight_gradient_penalty (published: 10) or spectral"
+                "set weight_gradient_penalty (published: 10), spectral or, where the method has it, weight_clip"
             )
         return self

@@ -14,6 +14,7 @@ from torch.nn import functional as F  # noqa: N812
 from medgan import discover
 from medgan.errors import MedganError
 from medgan.settings.recipe import Recipe
+from medgan.training.inference import ready_for_inference
 from medgan.training.learner import Turn, freeze_all_but
 from medgan.training.translator import SampleShape, Translator
 
@@ -181,6 +182,18 @@ def test_translation_gives_the_middle_slice_in_range_and_always_the_same(name: s
         alone = torch.cat([learner.translate(one[None], to=to) for one in image])
         torch.testing.assert_close(out, alone, atol=1e-5, rtol=1e-4)
     assert torch.equal(image, before)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_networks_ready_for_bf16_translate_about_the_same(name: str) -> None:
+    learner = made(name).eval()
+    image = padded(batch_of(SHAPES["grey"], seed=2)["a"], multiple=learner.size_multiple)
+    before = {to: learner.translate(image, to=to) for to in learner.directions}
+    ready = ready_for_inference(learner, precision="bf16", device=torch.device("cpu"))
+    for to, expected in before.items():
+        with torch.inference_mode():
+            out = ready.translate(image, to=to).float()
+        assert (out - expected).abs().mean() < 0.05
 
 
 @every_method

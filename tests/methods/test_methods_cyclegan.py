@@ -154,6 +154,7 @@ def test_presets_for_one_defect_name_their_papers() -> None:
     assert found == {"blur": "arXiv:1711.07064", "haze": "arXiv:1805.05308", "uneven-light": "arXiv:1906.06972"}
     blur = CycleGANRecipe(preset="blur")
     assert (blur.adversarial, blur.weight_gradient_penalty, blur.predicts) == ("wasserstein", 10, "change")
+    assert blur.weight_discriminator == 1, "the penalty stands beside the whole loss"
 
 
 @pytest.mark.parametrize("settings", [{"weight_cycle": 0.0}, {"cycles": "none", "weight_identity": 0.0}])
