@@ -212,7 +212,7 @@ def _refuse_empty(domains: Mapping[str, Cases]) -> None:
             where=empty[0],
             got=", ".join(f"{len(cases)} cases of {name}" for name, cases in domains.items()),
             expected="cases of every domain",
-            remedy="correct the column split, or leave the domain out",
+            remedy="correct the column split or the folds; a domain under also may be left out",
         )
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import yaml
 from PIL import Image as Pillow
 from tiny_studies import medgan, run_here, write_settings
 from typer.testing import CliRunner
@@ -13,12 +15,17 @@ from medgan import cli
 from medgan.errors import CheckpointError, ManifestError, MedganError, SettingsError, TrainingError
 from medgan.imaging.read import read_image
 from medgan.manifests.manifest import read_manifest
+from medgan.samples.entries import stack_of
+from medgan.settings.recipe import Recipe
 from medgan.settings.study import read_study
 from medgan.stages.check import check_study
 from medgan.stages.check_domains import compare_domains, compared_with_source
+from medgan.stages.materials import open_materials
 from medgan.stages.trained import open_run
+from medgan.stages.validation import EveryDomainScore, UnpairedScore
 from medgan.training.checkpoint import load_checkpoint
 from medgan.training.identity import require_same
+from medgan.training.translator import SampleShape, Translator
 from medgan.workflow.plan import plan_study
 
 SITES = {"site-a": (1.0, 0.8, 0.6), "site-b": (0.5, 1.0, 0.6), "site-c": (0.5, 0.6, 1.0)}
@@ -188,16 +195,18 @@ def test_a_checkpoint_of_other_domains_is_refused(study):
 
 
 def test_results_go_stale_with_the_domains(tmp_path):
-    def digests(**changes):
-        jobs = plan_study(read_study(three_sites(tmp_path / str(len(list(tmp_path.iterdir()))), **changes)))
+    path = three_sites(tmp_path)
+    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+
+    def digests(plans):
+        jobs = plan_study(read_study(write_settings(tmp_path, settings, translators=plans)))
         return {job.id: job.digest for job in jobs if job.stage in {"prepare", "train"}}
 
     without = [{key: value for key, value in plan.items() if key != "also"} for plan in PLANS]
-    with_c, with_none = digests(), digests(translators=without)
-    explicit = digests(translators=[plan | {"also": []} for plan in without])
+    with_c, with_none = digests(PLANS), digests(without)
+    assert "prepare" in with_c
     assert {job for job, digest in with_c.items() if with_none[job] != digest} == set(with_c)
-    assert explicit.keys() == with_none.keys()
-    assert {job for job, digest in explicit.items() if with_none[job] != digest} <= {"prepare"}  # other files' times
+    assert digests([plan | {"also": []} for plan in without]) == with_none
 
 
 def test_best_checkpoints_are_scored_in_every_domain(tmp_path):
@@ -206,6 +215,37 @@ def test_best_checkpoints_are_scored_in_every_domain(tmp_path):
     run_here(path, until=f"{PLACE}/train/stargan")
     weights = json.loads((tmp_path / "out" / PLACE / "train" / "stargan" / "weights.json").read_text())
     assert "mean over 3 domains" in weights["scored_by"]
+
+
+def test_the_score_of_every_domain_is_the_mean_over_those_wanted(tmp_path):
+    """A learner that gives what is wanted everywhere but in site c loses by site c alone."""
+    path = three_sites(tmp_path)
+    run_here(path, until="prepare")
+    materials = open_materials(read_study(path))
+    sites = [materials.prepared(materials.manifest.of_domain(site)) for site in SITES]
+    slices = [[stack_of(case, 0, neighbours=1).copy() for case in cases] for cases in sites]
+    real = dict(zip("abc", slices, strict=True))
+
+    class Giving(Translator):
+        size_multiple = 1
+
+        def __init__(self, wrong):
+            super().__init__(Recipe(), shape=SampleShape(3, 1, 32, 3))
+            self.where = torch.nn.Parameter(torch.zeros(1))
+            self.wrong, self.given = wrong, dict.fromkeys("abc", 0)
+
+        def translate(self, image, *, to):
+            self.given[to] += 1
+            if to == self.wrong:
+                return torch.ones_like(image)
+            return torch.from_numpy(real[to][self.given[to] % len(real[to])])[None]
+
+    score, right, wrong = EveryDomainScore(*sites, neighbours=1), Giving(""), Giving("c")
+    whole, less = score(right), score(wrong)
+    assert all(right.given.values())
+    of_c = [UnpairedScore([*sites[0], *sites[1]], sites[2], neighbours=1, to="c")(Giving(one)) for one in ("", "c")]
+    assert less - whole == pytest.approx((of_c[1] - of_c[0]) / 3, abs=0.02)
+    assert less < whole - 0.05
 
 
 class TestRefused:
