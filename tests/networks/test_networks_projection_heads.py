@@ -21,9 +21,9 @@ def test_the_five_heads_have_the_published_size() -> None:
 
 
 def test_a_patch_is_a_pixel_of_the_features_counted_along_rows() -> None:
-    heads, given = initialise(ProjectionHeads({"one": 3}, units=4), std=0.5), features({"one": 3})
+    heads, given = initialise(ProjectionHeads({"one": 3}, units=64), std=0.5), features({"one": 3})
     found = heads(given, {"one": torch.tensor([9, 0])})["one"]
-    assert found.shape == (2, 2, 4)
+    assert found.shape == (2, 2, 64)
     torch.testing.assert_close(found.norm(dim=-1), torch.ones(2, 2))
     first = torch.nn.functional.normalize(heads.heads["one"](given["one"][1, :, 1, 1]), dim=-1)
     torch.testing.assert_close(found[1, 0], first)
