@@ -91,7 +91,7 @@ def _unpaired(source: Source, data: Path, work: Path, *, name: str, settings: Ma
 
 def _t1_to_flair(data: Path, work: Path) -> Task:
     train, test = BRAIN.cases(data, work)
-    settings = {"title": "T1 to FLAIR, slices of 3 mm", "steps": 1000, "batch_size": 2, "flips": ()}
+    settings = {"title": "T1 to FLAIR, slices of 3 mm", "steps": 200, "batch_size": 2, "flips": ()}
     settings["measures"] = ("ssim", "psnr", "mae", "perceptual", "sharpness", "kernel_distance")
     return _task("t1_to_flair", train, test, settings=settings, paired=True)
 
@@ -174,7 +174,7 @@ TASKS: Mapping[str, Callable[[Path, Path], Task]] = {
         name="dermoscopy_to_clinical",
         settings={
             "title": "dermoscopy to clinical photographs",
-            "steps": 600,
+            "steps": 200,
             "batch_size": 2,
             "flips": ("horizontal", "vertical"),
             "label_value": 255,
@@ -187,7 +187,7 @@ TASKS: Mapping[str, Callable[[Path, Path], Task]] = {
         name="poor_to_good_fundus",
         settings={
             "title": "poor to good fundus photographs",
-            "steps": 600,
+            "steps": 200,
             "batch_size": 2,
             "measures": ("quality", "kernel_distance", "sliced_wasserstein", "kept"),
         },
