@@ -7,7 +7,6 @@
 import argparse
 import json
 import os
-import platform
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from methods_data import Task
 from methods_judges import CLASSIFIER, SEGMENTER, Judges
 from methods_measures import MEASURES, diversity, measured, of_real, real_diversity
 from methods_runs import Outcome, is_there, outcome
-from methods_sheets import sheet
+from methods_sheets import ROWS, Picture, columns_of, picture, sheet
 from methods_table import NARROW, RUNS, SHOWN_AS
 from methods_tasks import TASKS, load
 
@@ -70,21 +69,46 @@ def run(task: Task, labels: Sequence[str], judges: Judges, *, work: Path) -> Ite
 
 
 def write(task: Task, judges: Judges, *, work: Path, results: Path) -> None:
-    """Write ``TASK.json`` and ``TASK.png`` of the methods that were run."""
-    rows, columns = [], []
+    """Write ``TASK.json`` and ``TASK.png`` of the methods that were run.
+
+    What was written before of methods that were not run here is kept, with the machine that ran them, as long as
+    images, steps and judges are the same.
+    """
+    rows, columns = _kept(task, judges, results)
     for label in RUNS[task.name]:
         folder = work / label.replace(":", "-")
         if is_there(label) and (folder / "facts.json").is_file():
             made = outcome(label, task, folder)
-            rows.append(_row(label, made, task, judges, folder / "measures.json"))
+            rows[label] = _row(label, made, task, judges, folder / "measures.json")
+            columns.pop(label, None)
             if len(made.outputs):
-                columns.append((SHOWN_AS.get((task.name, label), label), made.outputs))
+                columns[label] = [picture(image) for image in made.outputs[:ROWS]]
     results.mkdir(parents=True, exist_ok=True)
-    told = {**_task_told(task, judges), "real": of_real(task, judges), "rows": rows}
+    order = [label for label in RUNS[task.name] if label in rows]
+    told = {**_task_told(task, judges), "real": of_real(task, judges), "rows": [rows[label] for label in order]}
     told["real_diversity"] = real_diversity(task, judges)
     text = json.dumps(_without_nan(told), indent=1, allow_nan=False)
+    shown = [(_title(task, label), columns[label]) for label in order if label in columns]
+    sheet(task, shown, results / f"{task.name}.png")
     (results / f"{task.name}.json").write_text(text + "\n", encoding="utf-8")
-    sheet(task, columns, results / f"{task.name}.png")
+
+
+def _kept(task: Task, judges: Judges, results: Path) -> tuple[dict[str, dict[str, Any]], dict[str, list[Picture]]]:
+    """Rows and columns of pictures that were written before and still compare, by label."""
+    path = results / f"{task.name}.json"
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    same = found.get("digest") == task.digest() and found.get("judged_by", {}) == judges.digests()
+    if not same:
+        return {}, {}
+    rows = {row["label"]: row for row in found["rows"]}
+    pictured = [label for label, row in rows.items() if row["measures"]]
+    titles = [_title(task, label) for label in pictured]
+    columns = columns_of(path.with_suffix(".png"), titles, paired=task.paired, rows=min(ROWS, len(task.test)))
+    return rows, {label: columns[title] for label, title in zip(pictured, titles, strict=True)}
+
+
+def _title(task: Task, label: str) -> str:
+    return SHOWN_AS.get((task.name, label), label)
 
 
 def _row(label: str, made: Outcome, task: Task, judges: Judges, kept: Path) -> dict[str, Any]:
@@ -127,7 +151,8 @@ def _task_told(task: Task, judges: Judges) -> dict[str, Any]:
         "features": judges.features_name,
         "judges": {"segmenter_steps": SEGMENTER.total_steps, "classifier_steps": CLASSIFIER.total_steps},
         "conventions": {name: MEASURES[name].convention.format(**names) for name in task.measures},
-        "machine": f"{platform.machine()}, one thread, torch {torch.__version__}",
+        "judged_by": judges.digests(),
+        "machine": f"one thread, torch {torch.__version__}",
         "digest": task.digest(),
     }
 

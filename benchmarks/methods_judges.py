@@ -86,6 +86,15 @@ class Judges:
         rows = [torch.cat([layer.mean(dim=(0, 2, 3)) for layer in one.values()]) for one in self.layers(images)]
         return torch.stack(rows).double().numpy()
 
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of the weights of the judges that the measures ask, by name: others would say other numbers."""
+        wanted = {"segmenter": "dice", "classifier": "quality"}
+        names = [name for name, measure in wanted.items() if measure in self.task.measures]
+        for name in names:
+            self._trained(name)
+        facts = {name: self.folder / name / "judge.json" for name in names}
+        return {name: json.loads(path.read_text(encoding="utf-8"))["sha256"] for name, path in facts.items()}
+
     def _trained(self, name: str) -> Any:
         if name not in self._learners:
             torch.manual_seed(seed_for(SEED, name))

@@ -44,7 +44,8 @@ def task_part(name: str, told: Mapping[str, Any] | None) -> str:
     heads = ["method", "learns from", *(_head(measure) for measure in measures), "s a step"]
     lines = ["| " + " | ".join(heads) + " |", "|---|---|" + "---|" * (len(heads) - 2)]
     rows = {row["label"]: row for row in told["rows"]}
-    lines += [_line(name, label, rows.get(label), measures) for label in RUNS[name]]
+    machines = _machines(told)
+    lines += [_line(name, label, rows.get(label), measures, machines) for label in RUNS[name]]
     if told["real"]:
         cells = [_cell(measure, told["real"].get(measure), absent="") for measure in measures]
         lines.append("| *real images of the target domain* | | " + " | ".join(cells) + " | |")
@@ -52,7 +53,9 @@ def task_part(name: str, told: Mapping[str, Any] | None) -> str:
     return "\n".join([_setting(told), "", *lines, "", *_conventions(told), "", picture]) + "\n"
 
 
-def _line(task: str, label: str, row: Mapping[str, Any] | None, measures: list[str]) -> str:
+def _line(
+    task: str, label: str, row: Mapping[str, Any] | None, measures: list[str], machines: Mapping[str, str]
+) -> str:
     shown = f"`{SHOWN_AS.get((task, label), label)}`"
     if row is None:
         return f"| {shown} | " + " | ".join([NOT_MEASURED] * (len(measures) + 2)) + " |"
@@ -61,8 +64,14 @@ def _line(task: str, label: str, row: Mapping[str, Any] | None, measures: list[s
     if row.get("failed"):
         return f"| {shown} | {learns} | training stopped: {_one_line(row['failed'])} |" + " |" * len(measures)
     cells = [_cell(measure, row["measures"].get(measure), absent=NOT_MEASURED) for measure in measures]
-    seconds = f"{row['step_cpu_s']:.3f}" if row["step_cpu_s"] else "-"
+    seconds = f"{row['step_cpu_s']:.3f}{machines[row['machine']]}" if row["step_cpu_s"] else "-"
     return f"| {shown} | {learns} | " + " | ".join([*cells, seconds]) + " |"
+
+
+def _machines(told: Mapping[str, Any]) -> dict[str, str]:
+    """The machines that trained, each with the mark of its times; none where there is one."""
+    names = list(dict.fromkeys(row["machine"] for row in told["rows"] if row["step_cpu_s"]))
+    return {name: f" ({letter})" if len(names) > 1 else "" for name, letter in zip(names, "ABCDEFGH", strict=False)}
 
 
 def _head(name: str) -> str:
@@ -88,11 +97,12 @@ def _setting(told: Mapping[str, Any]) -> str:
     a, b = told["training_cases"]
     subjects_a, subjects_b = told["training_subjects"]
     test = f"{told['test_images']} images of {told['test_subjects']} other subjects"
+    by = "; ".join(f"{name}{mark}" for name, mark in _machines(told).items())
     return (
         f"{told['steps']} steps of batch {told['batch_size']} at {told['size_px']} px. Trained on {a} cases of the "
         f"source ({subjects_a} subjects) and {b} of the target ({subjects_b} subjects); measured on {test}. Means over "
         "subjects, with 95 % t intervals; a number without an interval is one of the whole set. Seconds are processor "
-        "time of one thread."
+        f"time of one thread: {by}. Times of one machine alone compare."
     )
 
 

@@ -1,6 +1,7 @@
 """Train one method of benchmarks/methods.py on one task, and keep what it makes of the test images."""
 
 import json
+import platform
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from medgan.samples.seeds import seed_for
 from medgan.samples.unpaired import UnpairedSamples
 from medgan.settings.loop import LoopSettings
 from medgan.settings.recipe import Recipe
+from medgan.training.device import pick_precision
 from medgan.training.loop import train
 from medgan.training.styles import StyledTranslator
 from medgan.training.translator import SampleShape, Translator
@@ -108,6 +110,7 @@ def _made(label: str, recipe: Recipe, task: Task, run: Path) -> Outcome:
     summary = recipe.presets[preset].summary if preset in recipe.presets else method.summary
     facts: dict[str, Any] = {"summary": summary, "paper": method.paper, "needs_pairs": method.needs_pairs}
     facts["parameters"] = sum(parameter.numel() for parameter in learner.parameters())
+    facts["machine"] = f"{processor()}, {pick_precision('auto', torch.device('cpu'))}"
     empty = np.zeros((0, task.channels, task.size_px, task.size_px), np.float32)
     try:
         facts |= _trained(learner, recipe, task, run)
@@ -144,6 +147,14 @@ def _trained(learner: Translator, recipe: Recipe, task: Task, run: Path) -> dict
     alarms = sorted({alarm.kind for alarm in summary.alarms})
     facts = {"steps": summary.step, "fit_cpu_s": round(fitted - began, 2), "alarms": alarms}
     return facts | {"step_cpu_s": round(spent / done, 4) if done else None}
+
+
+def processor() -> str:
+    """The processor's name, or the architecture where the system tells none."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 @torch.no_grad()

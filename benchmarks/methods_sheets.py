@@ -1,6 +1,6 @@
 """One picture sheet a task of benchmarks/methods.py: test images in rows, and source, methods, target in columns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,33 +17,81 @@ COLUMNS = 10
 CELL_PX = 128
 
 
-def sheet(task: Task, columns: Sequence[tuple[str, Pixels]], path: Path) -> None:
+def sheet(task: Task, columns: Sequence[tuple[str, Sequence[Picture]]], path: Path) -> None:
     """Write the sheet: bands of at most :data:`COLUMNS` columns, each with the source, and the target where paired.
 
     The first test images are shown, whose order was drawn before anything was trained.
 
     Args:
         task: The task.
-        columns: Label and outputs (N, C, H, W) of every method.
+        columns: Label and the pictures of the first :data:`ROWS` test images, of every method.
         path: PNG file.
     """
+    shown = task.test[:ROWS]
     bands = []
-    width = COLUMNS - (2 if task.paired else 1)
-    for start in range(0, len(columns), width):
-        part = columns[start : start + width]
-        heads = [
-            "source",
-            *(label.replace("encoder-decoder", "enc-dec") for label, _ in part),
-            *(["target"] if task.paired else []),
-        ]
-        rows = []
-        for row, sample in enumerate(task.test[:ROWS]):
-            target = [] if sample.target is None else [sample.target]
-            rows.append([picture(image) for image in (sample.image, *(made[row] for _, made in part), *target)])
-        bands.append(contact_sheet(rows, heads, cell_px=CELL_PX, footer=SYNTHETIC))
+    for part in _bands([label for label, _ in columns], paired=task.paired):
+        made = [pictures for label, pictures in columns if label in part]
+        sides = [[picture(sample.image) for sample in shown], *made]
+        if task.paired:
+            sides.append([picture(sample.target) for sample in shown if sample.target is not None])
+        bands.append(_band(part, [list(row) for row in zip(*sides, strict=True)], paired=task.paired))
     widest = max(band.shape[1] for band in bands)
     padded = [np.pad(b, ((0, 0), (0, widest - b.shape[1]), (0, 0)), constant_values=255) for b in bands]
     PilImage.fromarray(np.concatenate(padded)).save(path, optimize=True)
+
+
+def columns_of(path: Path, labels: Sequence[str], *, paired: bool, rows: int = ROWS) -> dict[str, list[Picture]]:
+    """The methods' columns of a sheet that :func:`sheet` wrote, for sheets that gain a method and keep the others.
+
+    Args:
+        path: The sheet.
+        labels: Of all its columns, in order.
+        paired: Whether the target closes each band.
+        rows: Test images that it shows.
+
+    Returns:
+        Pictures (:data:`CELL_PX`, CELL_PX, 3) of every label.
+
+    Raises:
+        ValueError: If the sheet has another size than these columns take.
+    """
+    with PilImage.open(path) as opened:
+        levels = np.asarray(opened.convert("RGB"))
+    found: dict[str, list[Picture]] = {}
+    top = 0
+    for part in _bands(labels, paired=paired):
+        # A band of cells that tell their place by their colour: no need to know how a contact sheet is laid out.
+        count = len(part) + 1 + paired
+        cells = [[_marker(row, column) for column in range(count)] for row in range(rows)]
+        pattern = _band(part, cells, paired=paired)
+        band = levels[top : top + len(pattern), : pattern.shape[1]]
+        if band.shape != pattern.shape:
+            raise ValueError(f"{path}: {levels.shape[0]} x {levels.shape[1]} px is no sheet of {len(labels)} methods")
+        for column, label in enumerate(part, 1):
+            places = [
+                np.argwhere((pattern == cells[row][column][0, 0]).all(axis=-1)).min(axis=0) for row in range(rows)
+            ]
+            found[label] = [band[y : y + CELL_PX, x : x + CELL_PX] for y, x in places]
+        top += len(pattern)
+    if top != len(levels):
+        raise ValueError(f"{path}: {len(levels)} px high, but {len(labels)} methods take {top}")
+    return found
+
+
+def _bands(labels: Sequence[str], *, paired: bool) -> Iterator[Sequence[str]]:
+    width = COLUMNS - (2 if paired else 1)
+    for start in range(0, len(labels), width):
+        yield labels[start : start + width]
+
+
+def _band(labels: Sequence[str], rows: Sequence[Sequence[Picture]], *, paired: bool) -> Picture:
+    short = (label.replace("encoder-decoder", "enc-dec") for label in labels)
+    heads = ["source", *short, *(["target"] if paired else [])]
+    return contact_sheet(rows, heads, cell_px=CELL_PX, footer=SYNTHETIC)
+
+
+def _marker(row: int, column: int) -> Picture:
+    return np.full((CELL_PX, CELL_PX, 3), (200, row + 1, column + 1), np.uint8)
 
 
 def picture(image: Pixels) -> Picture:

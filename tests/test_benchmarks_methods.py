@@ -25,6 +25,7 @@ import methods_judges
 import methods_measures
 import methods_page
 import methods_runs
+import methods_sheets
 import methods_table
 import methods_tasks
 
@@ -127,6 +128,57 @@ def test_methods_are_trained_measured_and_kept(make_task, tmp_path, monkeypatch)
         assert len(row["measures"]["mae"]["by_subject"]) == row["measures"]["mae"]["n_subjects"] == 3
     sheet = np.asarray(Image.open(results / f"{task.name}.png"))
     assert sheet.shape[1] > 6 * 128
+
+
+def test_what_another_machine_wrote_is_kept_beside_what_is_run_here(make_task, tmp_path, monkeypatch):
+    task, results = make_task(), tmp_path / "results"
+    monkeypatch.setattr(methods, "RUNS", {task.name: ("identity", "histogram_matching", "pix2pix")})
+    monkeypatch.setattr(methods_page, "RUNS", methods.RUNS)
+
+    def write(folder, label, machine, **changed):
+        monkeypatch.setattr(methods_runs, "processor", lambda: machine)
+        other = make_task(**changed)
+        judges = judges_of(other, tmp_path / "judges")  # the same for all: their weights came along
+        assert len(list(methods.run(other, [label], judges, work=tmp_path / folder))) == 1
+        methods.write(other, judges, work=tmp_path / folder, results=results)
+        return json.loads((results / f"{task.name}.json").read_text())["rows"]
+
+    write("first", "pix2pix", "one")
+    before = methods_sheets.columns_of(results / f"{task.name}.png", ["pix2pix"], paired=True)["pix2pix"]
+    rows = write("second", "identity", "another")
+    assert [(row["label"], row["machine"].split(",")[0]) for row in rows] == [
+        ("identity", "another"),
+        ("pix2pix", "one"),
+    ]
+    columns = methods_sheets.columns_of(results / f"{task.name}.png", ["identity", "pix2pix"], paired=True)
+    np.testing.assert_array_equal(columns["pix2pix"], before)
+    shown = np.array(columns["identity"][1])[::4, ::4].astype(float)  # a corner of the picture of 32 px in its 128
+    expected = methods_sheets.picture(task.test[1].image).astype(float)
+    assert np.corrcoef(shown.ravel(), expected.ravel())[0, 1] > 0.8
+    assert [row["label"] for row in write("third", "identity", "another", batch_size=3)] == ["identity"]
+
+
+def test_a_sheet_of_several_bands_gives_its_columns_back(make_task, tmp_path):
+    task, rng = make_task(), np.random.default_rng(1)
+    made = {f"m{n}": [rng.integers(0, 256, (128, 128, 3)).astype(np.uint8) for _ in range(4)] for n in range(11)}
+    methods_sheets.sheet(task, list(made.items()), tmp_path / "sheet.png")
+    found = methods_sheets.columns_of(tmp_path / "sheet.png", list(made), paired=True)
+    for label, pictures in made.items():
+        np.testing.assert_array_equal(found[label], pictures, err_msg=label)
+    with pytest.raises(ValueError, match=r"no sheet of|methods take"):
+        methods_sheets.columns_of(tmp_path / "sheet.png", list(made)[:3], paired=True)
+
+
+def test_times_of_other_machines_are_told_apart():
+    rows = [
+        {"label": label, "machine": machine, "step_cpu_s": 0.1 + n}
+        for n, (label, machine) in enumerate([("cut", "old"), ("cyclegan", "new")])
+    ]
+    assert methods_page._machines({"rows": rows}) == {"old": " (A)", "new": " (B)"}
+    assert methods_page._machines({"rows": rows[:1]}) == {"old": ""}
+    assert methods_facts.faster("task", "cut", "cyclegan")({"task": {"rows": rows}}) is None
+    rows[1]["machine"] = "old"
+    assert methods_facts.faster("task", "cut", "cyclegan")({"task": {"rows": rows}})[0]
 
 
 def test_other_settings_are_trained_anew(make_task, tmp_path, monkeypatch):
