@@ -208,6 +208,9 @@ def translate(
 ) -> None:
     """Translate a study's source images, or with --run any manifest."""
     if study is not None:
+        _only_with_run(
+            run=run, manifest=manifest, data_root=data_root, out=out, to=to, bf16=bf16, styles=styles, style_of=style_of
+        )
         _one_job(study, profile, output, stage="translate", quiet=quiet, translator=translator, fold=fold, seed=seed)
         return
     from medgan.stages.apply import WantedStyles, translate_new
@@ -242,6 +245,7 @@ def downstream(
 ) -> None:
     """Train and score one arm of a task, or with --run score a trained model on any manifest."""
     if study is not None:
+        _only_with_run(run=run, manifest=manifest, data_root=data_root, out=out)
         names: dict[str, Any] = {"task": task, "arm": arm, "target_cases": target_cases}
         _one_job(study, profile, output, stage="downstream", quiet=quiet, fold=fold, seed=seed, **names)
         return
@@ -286,6 +290,7 @@ def measure(
 ) -> None:
     """Compare translated with true images of a study, or with --run of any translated manifest."""
     if study is not None:
+        _only_with_run(run=run, manifest=manifest, reference=reference, data_root=data_root, out=out)
         _one_job(study, profile, output, stage="measure", quiet=quiet, fold=fold, seed=seed)
         return
     from medgan.stages.apply import measure_new
@@ -385,6 +390,13 @@ def _progress(folder: Path, what: str) -> Any:
     from medgan.stages.progress import Progress
 
     return Progress(folder / "progress.json", what=what, report=say)
+
+
+def _only_with_run(**options: object) -> None:
+    """Refuse options that a study file would leave unheard."""
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
+    if given:
+        raise typer.BadParameter(f"{', '.join(given)}: not beside a study file, which says this itself")
 
 
 def _all_given(**options: Path | None) -> dict[str, Path]:

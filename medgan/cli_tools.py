@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 tools = typer.Typer()
 console = Console()
@@ -21,11 +21,14 @@ def say(line: str) -> None:
 def methods() -> None:
     """List the translation methods and the presets of their recipes."""
     from medgan import discover
+    from medgan.settings.recipe import Recipe
 
-    table = Table("method", "needs pairs", "what it does", "paper")
+    table = Table(Column("method", no_wrap=True), "needs pairs", "what it does", Column("paper", overflow="fold"))
     for name in discover.names("medgan.methods"):
         method = discover.load("medgan.methods", name).method
-        table.add_row(name, "yes" if method.needs_pairs else "no", method.summary, method.paper)
+        makes = method.recipe_type.makes_pairs is not Recipe.makes_pairs
+        pairs = ("yes, or made" if makes else "yes") if method.needs_pairs else "no"
+        table.add_row(name, pairs, method.summary, method.paper)
         for preset, settings in method.recipe_type.presets.items():
             table.add_row(f"  preset {preset}", "", settings.summary, settings.paper)
     console.print(table)

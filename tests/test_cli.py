@@ -9,7 +9,7 @@ import pytest
 from tiny_studies import brain_study, finished_brains, finished_lesions, lesion_settings, lesion_study, write_settings
 from typer.testing import CliRunner
 
-from medgan import cli, discover
+from medgan import cli, cli_tools, discover
 from medgan.errors import CheckpointError, ManifestError, MedganError, RunError, SettingsError
 from medgan.imaging.read import read_image
 from medgan.manifests.manifest import Manifest, read_manifest, write_manifest
@@ -24,7 +24,8 @@ PLACE = "fold0/seed0"
 @pytest.fixture
 def say(monkeypatch):
     """Run a command in this process; its output, or the error it ends with."""
-    monkeypatch.setattr(cli, "console", cli.Console(width=200))
+    for module in (cli, cli_tools):
+        monkeypatch.setattr(module, "console", cli.Console(width=200))
 
     def say(*words, status=0):
         result = CliRunner().invoke(cli.app, [str(word) for word in words])
@@ -79,6 +80,19 @@ class TestCheck:
             say("check", write_settings(tmp_path, lesion_settings(), foldz=2))
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("translate", "--to", "flair"), "--to"),
+        (("translate", "--bf16", "--style-of", "x.png"), "--bf16, --style-of"),
+        (("downstream", "--out", "folder"), "--out"),
+        (("measure", "--reference", "x.csv"), "--reference"),
+    ],
+)
+def test_options_that_a_study_would_leave_unheard_are_refused(say, tmp_path, words, named):
+    assert f"{named}: not beside a study file" in say(words[0], tmp_path / "study.yaml", *words[1:], status=2)
+
+
 class TestStatus:
     def test_of_a_finished_study(self, say, finished_lesions):
         lines = [line for line in say("status", finished_lesions).splitlines() if "│" in line]
@@ -102,6 +116,10 @@ class TestLists:
         for name in discover.names("medgan.methods"):
             assert name in output
         assert "Zhu et al. 2017" in output
+        cells = [line.split("│") for line in output.splitlines() if line.count("│") > 3]
+        rows = {row[1].strip(): row[2].strip() for row in cells}
+        assert (rows["pix2pix"], rows["cyclegan"]) == ("yes", "no")
+        assert rows["srgan"].startswith("yes, or")
 
     def test_tasks(self, say):
         output = say("tasks")

@@ -5,19 +5,22 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from medgan import discover
 from medgan.errors import MedganError
 from medgan.imaging.case_images import read_case_image, read_case_label
 from medgan.manifests.findings import Finding, finding_of
 from medgan.manifests.manifest import Case, Manifest, parse_manifest
 from medgan.samples.naming import about_case
-from medgan.settings.study import Study
+from medgan.settings.study import Study, TranslatorPlan
 from medgan.stages.check import Over, at_case, one_by_one
 from medgan.stages.check_differences import Domain, differences
 from medgan.stages.check_facts import CaseFacts, facts_of
 from medgan.stages.check_pairs import PairShift, measure_pair, pair_findings, pair_summary
 from medgan.stages.check_side import side_by_side
 from medgan.stages.needs import needs_of, no_data_root
+from medgan.training.translator import Translator
 from medgan.transforms.prepare import prepare
 from medgan.transforms.trace import Prepared
 
@@ -166,8 +169,15 @@ def _learns_by_pairs(study: Study) -> bool:
     if needs_of(study).pairs is not None:
         return True
     known = discover.names("medgan.methods")
-    plans = [plan for plan in study.translators if plan.method in known]
-    return any(discover.load("medgan.methods", plan.method).method.needs_pairs for plan in plans)
+    return any(_by_pairs(plan) for plan in study.translators if plan.method in known)
+
+
+def _by_pairs(plan: TranslatorPlan) -> bool:
+    method: type[Translator] = discover.load("medgan.methods", plan.method).method
+    try:
+        return method.learns_by_pairs(method.recipe_type.model_validate(plan.recipe))
+    except ValidationError:
+        return method.needs_pairs  # the study's own check says what is wrong with the recipe
 
 
 def _pair_json(pair: PairShift) -> dict[str, Any]:

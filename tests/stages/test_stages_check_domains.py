@@ -18,6 +18,7 @@ from medgan.manifests.catalogue import build_named
 from medgan.manifests.manifest import write_manifest
 from medgan.settings.preparation import Preparation
 from medgan.settings.study import read_study
+from medgan.stages import check_domains
 from medgan.stages.check_differences import Domain, differences
 from medgan.stages.check_domains import compare_domains, sample_of
 from medgan.stages.check_facts import CaseFacts
@@ -129,6 +130,22 @@ def test_brains_side_by_side_with_their_pairs(tmp_path):
     part = compare_domains(study, sample=2)
     assert "2 of 6 cases of t1" in part.sample
     assert f"seed {study.split_seed}" in part.sample
+
+
+@pytest.mark.parametrize(
+    ("method", "recipe", "needed"),
+    [
+        ("pix2pix", {}, True),
+        ("srgan", {}, True),
+        ("srgan", {"low_resolution": "made"}, False),
+        ("srgan", {"low_resolution": "no such"}, True),
+        ("cyclegan", {}, False),
+    ],
+)
+def test_pairs_matter_where_a_recipe_learns_by_them(tmp_path, method, recipe, needed):
+    study = read_study(lesion_study(tmp_path))
+    plan = study.translators[0].model_copy(update={"method": method, "recipe": recipe})
+    assert check_domains._learns_by_pairs(study.model_copy(update={"translators": (plan,)})) is needed
 
 
 def test_one_bad_case_costs_nothing_else(tmp_path):
