@@ -161,7 +161,8 @@ class CUT(Translator):
                 patch=recipe.patch,
                 width=recipe.discriminator_width,
                 norm=recipe.norm,
-            )
+            ),
+            norm=recipe.norm,
         )
 
     def training_step(self, batch: Batch) -> Iterator[Turn]:
