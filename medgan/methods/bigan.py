@@ -80,8 +80,7 @@ class BiGAN(Translator):
         self.g_ab, self.g_ba = self._generator(), self._generator()
         stack = shape.channels * shape.neighbours
         self.d_ab = self.adversary.prepared(
-            PatchDiscriminator(2 * stack, patch=recipe.patch, width=recipe.discriminator_width, norm=recipe.norm),
-            norm=recipe.norm,
+            PatchDiscriminator(2 * stack, patch=recipe.patch, width=recipe.discriminator_width, norm=recipe.norm)
         )
 
     def training_step(self, batch: Batch) -> Iterator[Turn]:

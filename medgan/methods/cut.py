@@ -161,8 +161,7 @@ class CUT(Translator):
                 patch=recipe.patch,
                 width=recipe.discriminator_width,
                 norm=recipe.norm,
-            ),
-            norm=recipe.norm,
+            )
         )
 
     def training_step(self, batch: Batch) -> Iterator[Turn]:

@@ -29,8 +29,7 @@ class CycleGANRecipe(WithExtraLosses, DiscriminatorRecipe):
 
     ``upsampling="transposed"`` is as published; the default resizes and convolves, since a checkerboard in a medical
     image reads as texture. The identity loss, which the paper keeps for paintings, is on: it holds colours and grey
-    values in place, and those carry diagnoses. With ``norm="none"`` the discriminators' first weights are He's, since
-    N(0, 0.02) needs a normalisation behind it.
+    values in place, and those carry diagnoses.
 
     The paper's ablations (tables 4 and 5) are presets. They have no identity loss, as published, so what each is held
     against is ``full``, not the default. Domain a is the paper's X: its forward cycle is a to b and back, its backward
@@ -258,8 +257,7 @@ class CycleGAN(Translator):
     def _discriminator(self) -> PatchDiscriminator:
         recipe, channels = self.recipe, self.shape.channels * self.shape.neighbours
         return self.adversary.prepared(
-            PatchDiscriminator(channels, patch=recipe.patch, width=recipe.discriminator_width, norm=recipe.norm),
-            norm=recipe.norm,
+            PatchDiscriminator(channels, patch=recipe.patch, width=recipe.discriminator_width, norm=recipe.norm)
         )
 
 

@@ -107,8 +107,7 @@ class Pix2Pix(Translator):
         judged = shape.channels + (stack if recipe.conditional else 0)
         self.g_ab = initialise(self._generator(stack, shape.channels))
         self.d_b = self.adversary.prepared(
-            PatchDiscriminator(judged, patch=patch, width=recipe.discriminator_width, norm=recipe.norm),
-            norm=recipe.norm,
+            PatchDiscriminator(judged, patch=patch, width=recipe.discriminator_width, norm=recipe.norm)
         )
 
     @property

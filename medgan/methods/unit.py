@@ -163,8 +163,7 @@ class UNIT(Translator):
     def _discriminator(self) -> PatchDiscriminator:
         recipe, channels = self.recipe, self.shape.channels * self.shape.neighbours
         return self.adversary.prepared(
-            PatchDiscriminator(channels, patch=recipe.patch, width=recipe.discriminator_width, norm=recipe.norm),
-            norm=recipe.norm,
+            PatchDiscriminator(channels, patch=recipe.patch, width=recipe.discriminator_width, norm=recipe.norm)
         )
 
 

@@ -5,8 +5,6 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from medgan.networks.blocks import Norm
-
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -63,22 +61,3 @@ def initialise_by_width(network: Network, *, generator: torch.Generator | None =
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     return network
-
-
-def initialise_for(network: Network, *, norm: Norm, generator: torch.Generator | None = None) -> Network:
-    """Draw weights anew for what stands behind the layers, in place: as published, or by width where nothing does.
-
-    N(0, 0.02) makes a signal smaller from layer to layer, and a normalisation makes it large again. Where there is
-    none, a narrow discriminator's logits, and the gradients that it gives a generator, are hundreds of times too small
-    at first: losses that hold a translation to its source are then all that is heard.
-
-    Args:
-        network: Any module.
-        norm: The normalisation behind its layers.
-        generator: Where the numbers come from; none takes torch's own.
-
-    Returns:
-        The same network.
-    """
-    draw = initialise_by_width if norm == "none" else initialise
-    return draw(network, generator=generator)

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from medgan.losses.adversarial import Adversarial, discriminator_loss, generator_loss
 from medgan.losses.augmentation import augmented
 from medgan.losses.penalties import gradient_penalty, r1_penalty
-from medgan.networks.blocks import Norm
-from medgan.networks.initialisation import initialise_for
+from medgan.networks.initialisation import initialise
 from medgan.networks.spectral import spectrally_normalised
 from medgan.settings.discriminator import DiscriminatorRecipe
 
@@ -32,15 +31,9 @@ class Adversary:
     def __init__(self, recipe: DiscriminatorRecipe, *, kind: Adversarial, channels: int) -> None:
         self.recipe, self.kind, self.channels = recipe, kind, channels
 
-    def prepared(self, discriminator: Network, *, norm: Norm = "instance") -> Network:
-        """Draw a discriminator's weights, and normalise them where the recipe says so; in place.
-
-        Args:
-            discriminator: The network.
-            norm: What normalises its layers: without any they are drawn by width. A method that is published without
-                any, and with N(0, 0.02), leaves this out.
-        """
-        initialise_for(discriminator, norm=norm)
+    def prepared(self, discriminator: Network) -> Network:
+        """Draw a discriminator's weights, and normalise them where the recipe says so; in place."""
+        initialise(discriminator)
         return spectrally_normalised(discriminator) if self.recipe.spectral else discriminator
 
     def generator_loss(self, judge: Judge, fake: Tensor) -> Tensor:
