@@ -18,6 +18,10 @@ class TransformNetwork(nn.Module):
     leaves artefacts along the borders, reflects the whole image by 40 pixels and does not pad in residual blocks.
     The paper scales the tanh to [0, 255], which is [-1, 1] here.
 
+    What is added to a start is divided by the root of the last layer's inputs (Karras 2018, arXiv:1710.10196, section
+    4.1). An optimizer that moves every weight by its rate moves the sum of 81 * width products by as many times that:
+    undivided, some regions were driven to the tanh's ends within few steps, where no gradient takes them back.
+
     Args:
         in_channels: C of the input.
         out_channels: C of the output.
@@ -50,6 +54,7 @@ class TransformNetwork(nn.Module):
             *activated(upsampled(2 * width, width, upsampling=upsampling, norm=norm, transposed_kernel=3)),
             convolution(width, out_channels, kernel=9, norm="none"),
         )
+        self._quiet = (81 * width) ** -0.5
 
     def forward(self, image: Tensor, start: Tensor | None = None) -> Tensor:
         """Generate an image.
@@ -63,7 +68,7 @@ class TransformNetwork(nn.Module):
             (N, out_channels, H, W) in [-1, 1].
         """
         drawn: Tensor = self.layers(image)
-        return torch.tanh(drawn) if start is None else changed(start, drawn)
+        return torch.tanh(drawn) if start is None else changed(start, drawn * self._quiet)
 
     @torch.no_grad()
     def change_nothing(self) -> None:

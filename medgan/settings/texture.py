@@ -27,7 +27,7 @@ class StyleTransferRecipe(Recipe):
         description="The network that is looked through, see below; which layers is told beside it",
     )
     content_layers: Layers = Field(
-        default=(), description="layers that say what an image shows; by default the paper's, or the network's last"
+        default=(), description="layers that say what an image shows; by default the paper's, or all usual ones"
     )
     style_layers: Layers = Field(
         default=(), description="layers that say how an image looks; by default the paper's, or all usual ones"
@@ -49,8 +49,12 @@ class StyleTransferRecipe(Recipe):
         return self
 
     def layers_of_content(self, network: Layers) -> Layers:
-        """Layers of the content, given those usual for the network."""
-        return self.content_layers or self.usual_content.get(self.features.network) or network[-1:]
+        """Layers of the content, given those usual for the network.
+
+        The papers' layer of VGG holds objects. A network of which no such layer is known has to hold the content where
+        it holds the style, the finest layer included: with the last one alone it lost whatever is finer than that.
+        """
+        return self.content_layers or self.usual_content.get(self.features.network) or network
 
     def layers_of_style(self, network: Layers) -> Layers:
         """Layers of the style, given those usual for the network."""

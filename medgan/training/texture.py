@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from medgan.errors import TrainingError
-from medgan.losses.perceptual import feature_distance, gram, style_distance
+from medgan.losses.perceptual import feature_distance, gram
 
 Look = Callable[[Tensor], dict[str, Tensor]]
 """Gives features (N, C, h, w) by layer of images (N, channels, H, W) in [-1, 1]."""
@@ -120,7 +120,10 @@ def style_loss(
 ) -> dict[str, Tensor]:
     """Squared Frobenius distance of Gram matrices by layer, averaged over images: Johnson 2016, equation 4.
 
-    Each layer's is divided by what a blank image would have, so that layers count alike in every network.
+    Each layer's is divided by the sum of both matrices' squared norms, so that layers count alike in every network:
+    it lies in [0, 1], 1 for a blank image. Divided by the wanted matrix alone it would grow with the fourth power of
+    an image's features: among photographs near grey one that is overexposed had the loss of a hundred others, which
+    threw a network in training off, into black holes and green skin, and painted patches where pixels are optimised.
 
     Args:
         features: By layer.
@@ -134,7 +137,8 @@ def style_loss(
         weights = None if seen is None else shown_in(layer, seen, size_multiple=size_multiple)
         found = gram(layer, shown=weights)
         wanted = wanted.to(found.device)
-        losses[name] = style_distance({name: found}, {name: wanted}) / wanted.square().sum().clamp(min=_TINY)
+        apart, size, wanted_size = (one.square().sum(dim=(1, 2)) for one in (found - wanted, found, wanted))
+        losses[name] = (apart / (size + wanted_size).clamp(min=_TINY)).mean()
     return losses
 
 

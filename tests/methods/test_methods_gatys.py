@@ -49,8 +49,11 @@ def total(learner: Gatys, source: torch.Tensor, image: torch.Tensor) -> float:
         places = height * width
         gram = torch.einsum("chw,dhw->cd", found[name][0], found[name][0])
         wanted = texture.grams[name][0] * filters * places
-        error, blank = (one.square().sum() / (4 * filters**2 * places**2) for one in (gram - wanted, wanted))
-        style += (error / blank).item() / len(learner.style_layers)  # equation 4, and one fifth of five layers
+        error, found_size, size = (
+            one.square().sum() / (4 * filters**2 * places**2) for one in (gram - wanted, gram, wanted)
+        )
+        # Equation 4, and one fifth of five layers.
+        style += (error / (found_size + size)).item() / len(learner.style_layers)
     steps = (image.diff(dim=2).abs().mean() + image.diff(dim=3).abs().mean()).item()
     return recipe.weight_content * content + recipe.weight_style * style + recipe.weight_total_variation * steps
 
@@ -76,7 +79,9 @@ def test_the_loss_is_the_papers_by_hand() -> None:
 @pytest.mark.parametrize("optimise_by", ["lbfgs", "adam"])
 @pytest.mark.parametrize("start", ["content", "noise"])
 def test_the_loss_falls_from_any_start_by_any_optimiser(optimise_by: str, start: str) -> None:
-    few, many = (made(iterations=n, optimise_by=optimise_by, start=start) for n in (1, 30))
+    # By default the content holds an image near its start, where there is little to fall.
+    weights = {"weight_content": 0.01, "weight_total_variation": 0.003}
+    few, many = (made(iterations=n, optimise_by=optimise_by, start=start, **weights) for n in (1, 30))
     source = images()[:1]
     one, other = (learner.translate(source, to="b") for learner in (few, many))
     assert total(many, source, other) < 0.9 * total(few, source, one)

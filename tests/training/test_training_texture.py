@@ -38,6 +38,17 @@ def test_a_blank_image_costs_one_a_layer() -> None:
     assert {name: loss.item() for name, loss in losses.items()} == pytest.approx(dict.fromkeys(STYLE, 1.0))
 
 
+def test_no_image_costs_more_than_a_blank_one_however_bright_it_is() -> None:
+    """An overexposed photograph must not count for a hundred others."""
+    texture, features = learnt(images(3)), LOOK(images(1))
+    costs = [
+        style_loss({name: layer * by for name, layer in features.items()}, texture, seen=None, size_multiple=4)
+        for by in (2, 10, 1000)
+    ]
+    for name in STYLE:
+        assert costs[0][name] < costs[1][name] < costs[2][name] <= 1
+
+
 def test_content_is_measured_by_the_features_own_size() -> None:
     """So that a network whose features are a thousand times as large comes to the same."""
     image, other = images(2).split(1)
