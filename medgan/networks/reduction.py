@@ -39,13 +39,7 @@ def reduced(image: Tensor, *, factor: int, kernel: Kernel, sigma_px: float | Non
         Ledig 2017, arXiv:1609.04802, sections 3 (Gaussian) and 3.2 (bicubic); Keys 1981,
         doi:10.1109/TASSP.1981.1163711, with a = -1/2.
     """
-    if image.shape[-2] % factor or image.shape[-1] % factor:
-        raise GeometryError(
-            "G214",
-            "the image cannot be reduced by a whole factor",
-            got=f"{image.shape[-2]} x {image.shape[-1]} pixels",
-            expected=f"multiples of {factor}",
-        )
+    _check_multiple(image, factor)
     if kernel == "box":
         return F.avg_pool2d(image, factor)
     sigma = factor / 2 if sigma_px is None else sigma_px
@@ -58,11 +52,36 @@ def reduced(image: Tensor, *, factor: int, kernel: Kernel, sigma_px: float | Non
     return F.interpolate(image, size=smaller, mode="bicubic", antialias=True).clamp(-1, 1)
 
 
+def sampled(image: Tensor, *, factor: int) -> Tensor:
+    """Read an image (N, C, H, W) in [-1, 1] at its blocks' centres: undoes :func:`enlarged`, but for its rounding.
+
+    There is no low-pass filter, so that an image finer than the factor says is aliased; one that was interpolated holds
+    nothing to be filtered, and a filter would blur it a second time.
+
+    Raises:
+        GeometryError: G214, if a side is no multiple of the factor.
+    """
+    _check_multiple(image, factor)
+    smaller = (image.shape[-2] // factor, image.shape[-1] // factor)
+    with torch.autocast(image.device.type, enabled=False):
+        return F.interpolate(image, size=smaller, mode="bicubic", antialias=False).clamp(-1, 1)
+
+
 def enlarged(image: Tensor, *, factor: int) -> Tensor:
     """Interpolate an image (N, C, H, W) in [-1, 1] to ``factor`` times as many rows and columns, bicubic, clipped."""
     # With antialias torch takes Keys' a = -1/2, without it -3/4.
     larger = (image.shape[-2] * factor, image.shape[-1] * factor)
     return F.interpolate(image, size=larger, mode="bicubic", antialias=True).clamp(-1, 1)
+
+
+def _check_multiple(image: Tensor, factor: int) -> None:
+    if image.shape[-2] % factor or image.shape[-1] % factor:
+        raise GeometryError(
+            "G214",
+            "the image cannot be reduced by a whole factor",
+            got=f"{image.shape[-2]} x {image.shape[-1]} pixels",
+            expected=f"multiples of {factor}",
+        )
 
 
 def _gaussian(sigma: float, *, even: bool) -> list[float]:

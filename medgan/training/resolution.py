@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from medgan.networks.reduction import enlarged, reduced
+from medgan.networks.reduction import enlarged, reduced, sampled
 from medgan.settings.resolution import ResolutionRecipe
 from medgan.training.learner import Batch
 
@@ -17,7 +17,7 @@ def coarse(image: Tensor, recipe: ResolutionRecipe) -> Tensor:
     Returns:
         (N, C, H / factor, W / factor) in [-1, 1].
     """
-    return reduced(image, factor=recipe.factor, kernel="bicubic")
+    return sampled(image, factor=recipe.factor)
 
 
 def on_the_fine_grid(batch: Batch, recipe: ResolutionRecipe) -> Tensor:

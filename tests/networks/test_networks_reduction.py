@@ -10,7 +10,7 @@ from torch import Tensor
 
 from medgan.errors import GeometryError
 from medgan.networks.levels import with_levels_of
-from medgan.networks.reduction import Kernel, enlarged, reduced
+from medgan.networks.reduction import Kernel, enlarged, reduced, sampled
 
 KERNELS: tuple[Kernel, ...] = ("bicubic", "box", "gaussian", "gaussian-bicubic")
 every_kernel = pytest.mark.parametrize("kernel", KERNELS)
@@ -100,3 +100,19 @@ def test_levels_of_another_image_in_the_order_of_the_first() -> None:
     assert torch.equal(found.flatten(2).sort().values, reference.flatten(2).sort().values)
     assert torch.equal(found.flatten(2).argsort(), image.flatten(2).argsort())
     assert torch.equal(with_levels_of(image, image), image)
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_what_was_interpolated_is_read_back_where_a_second_filter_would_blur_it(factor: int) -> None:
+    coarse = smooth(24, 16) + 0.2 * torch.rand(1, 1, 24, 16, generator=torch.Generator().manual_seed(4))
+    fine = enlarged(coarse, factor=factor)
+    again, filtered = sampled(fine, factor=factor), reduced(fine, factor=factor, kernel="bicubic")
+    assert again.shape == coarse.shape
+    error, blur = ((one - coarse).square().mean().sqrt() for one in (again, filtered))
+    assert error < 0.01
+    assert error < 0.3 * blur
+
+
+def test_a_side_that_is_no_multiple_cannot_be_read() -> None:
+    with pytest.raises(GeometryError, match=r"\[G214\].*multiples of 4"):
+        sampled(torch.zeros(1, 1, 10, 8), factor=4)
