@@ -94,7 +94,9 @@ class SRResNet(nn.Module):
 class FeedForwardEnlarger(nn.Module):
     """c9s1-64, R64 x 4, u64 twice (factor 4) or three times (factor 8), c9s1-C, tanh, for a width of 64.
 
-    The published ``u64`` is a 3 x 3 convolution of stride 1/2; here pixels are repeated, then convolved.
+    The published ``u64`` is a 3 x 3 convolution of stride 1/2; here pixels are repeated, then convolved. What the last
+    layer sums up is divided by the root of its inputs, as in
+    :class:`medgan.networks.transform_network.TransformNetwork` and for its reason.
 
     Args:
         in_channels: C of the input.
@@ -127,11 +129,13 @@ class FeedForwardEnlarger(nn.Module):
         last = ReflectedConv2d(width, out_channels, 9)
         self.layers = nn.Sequential(*layers, last)
         _start(self, quiet=[*residuals, last])
+        self._quiet = (81 * width) ** -0.5
+        with torch.no_grad():
+            last.weight.div_(self._quiet)  # starts as it would undivided
 
     def forward(self, image: Tensor) -> Tensor:
         """Super-resolve (N, in_channels, H, W), at least 3 x 3, to (N, out_channels, factor H, factor W) in [-1, 1]."""
-        drawn: Tensor = torch.tanh(self.layers(image))
-        return drawn
+        return torch.tanh(self.layers(image) * self._quiet)
 
 
 class _SlopedBlock(nn.Module):

@@ -18,8 +18,8 @@ class TransformNetwork(nn.Module):
     leaves artefacts along the borders, reflects the whole image by 40 pixels and does not pad in residual blocks.
     The paper scales the tanh to [0, 255], which is [-1, 1] here.
 
-    What is added to a start is divided by the root of the last layer's inputs (Karras 2018, arXiv:1710.10196, section
-    4.1). An optimizer that moves every weight by its rate moves the sum of 81 * width products by as many times that:
+    What the last layer sums up is divided by the root of its inputs (Karras 2018, arXiv:1710.10196, section 4.1). An
+    optimizer that moves every weight by its rate moves the sum of 81 * width products by as many times that:
     undivided, some regions were driven to the tanh's ends within few steps, where no gradient takes them back.
 
     Args:
@@ -67,8 +67,8 @@ class TransformNetwork(nn.Module):
         Returns:
             (N, out_channels, H, W) in [-1, 1].
         """
-        drawn: Tensor = self.layers(image)
-        return torch.tanh(drawn) if start is None else changed(start, drawn * self._quiet)
+        drawn: Tensor = self.layers(image) * self._quiet
+        return torch.tanh(drawn) if start is None else changed(start, drawn)
 
     @torch.no_grad()
     def change_nothing(self) -> None:
