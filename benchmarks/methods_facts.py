@@ -199,4 +199,12 @@ FACTS = (
             differs("super_resolution", "sharpness", "srgan", "srgan:srresnet-mse", sign=1),
         ),
     ),
+    Fact(
+        claim="super-resolution by features has a lower PSNR and sharper images than the same network by pixels",
+        paper="Johnson 2016, section 4.2",
+        look=both(
+            differs("super_resolution", "psnr", "johnson_resolution", "johnson_resolution:pixels", sign=-1),
+            differs("super_resolution", "sharpness", "johnson_resolution", "johnson_resolution:pixels", sign=1),
+        ),
+    ),
 )

@@ -15,6 +15,8 @@ Picture = npt.NDArray[np.uint8]
 ROWS = 4
 COLUMNS = 10
 CELL_PX = 128
+SHORT = {"encoder-decoder": "enc-dec", "johnson_resolution": "johnson_res.", "srresnet-features": "srresnet-feat."}
+"""What is too long to stand over a cell."""
 
 
 def sheet(task: Task, columns: Sequence[tuple[str, Sequence[Picture]]], path: Path) -> None:
@@ -85,9 +87,14 @@ def _bands(labels: Sequence[str], *, paired: bool) -> Iterator[Sequence[str]]:
 
 
 def _band(labels: Sequence[str], rows: Sequence[Sequence[Picture]], *, paired: bool) -> Picture:
-    short = (label.replace("encoder-decoder", "enc-dec") for label in labels)
-    heads = ["source", *short, *(["target"] if paired else [])]
+    heads = ["source", *map(_short, labels), *(["target"] if paired else [])]
     return contact_sheet(rows, heads, cell_px=CELL_PX, footer=SYNTHETIC)
+
+
+def _short(label: str) -> str:
+    for long, short in SHORT.items():
+        label = label.replace(long, short)
+    return label
 
 
 def _marker(row: int, column: int) -> Picture:
