@@ -44,8 +44,12 @@ def studies(folder: Path, *, cases: int, small: bool) -> list[tuple[str, Manifes
     photographs = [jpeg(folder / f"{number}.jpg", rng, sides).name for number in range(cases)]
     volumes = [nifti(folder / f"{number}.nii.gz", rng, size=cube).name for number in range(max(2, cases // 4))]
     return [
-        (f"JPEG of {sides[0]} x {sides[1]}", _manifest(folder, photographs), Preparation(preset="fundus", size_px=256)),
-        (f".nii.gz of {cube} x {cube} x {cube}", _manifest(folder, volumes), Preparation(preset="mr")),
+        (
+            f"JPEG of {sides[0]} x {sides[1]}",
+            manifest_of(folder, photographs),
+            Preparation(preset="fundus", size_px=256),
+        ),
+        (f".nii.gz of {cube} x {cube} x {cube}", manifest_of(folder, volumes), Preparation(preset="mr")),
     ]
 
 
@@ -79,7 +83,8 @@ def _by_the_store(manifest: Manifest, preparation: Preparation, place: Path, *, 
     PreparedStore(place, preparation).add_all(manifest, manifest, workers=workers)
 
 
-def _manifest(folder: Path, names: list[str]) -> Manifest:
+def manifest_of(folder: Path, names: list[str]) -> Manifest:
+    """A case of domain a for each image, each of a subject of its own."""
     cases = tuple(Case(case_id=name, subject_id=name, domain="a", image=name) for name in names)
     return Manifest(cases=cases, root=folder)
 

@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import nibabel as nib
 import numpy as np
-from preparing import _manifest
+from preparing import manifest_of
 from reading import machine
 from reading_files import nifti
 
@@ -52,7 +52,7 @@ def ways_of(folder: Path, *, volumes: int, size: int) -> dict[str, Callable[[int
     """Each way draws a batch by its number, and says microseconds a slice."""
     rng = np.random.default_rng(20240607)
     names = [nifti(folder / f"{number}.nii", rng, size=size).name for number in range(volumes)]
-    manifest = _manifest(folder, names)
+    manifest = manifest_of(folder, names)
     cases = PreparedStore(folder / "store", Preparation(preset="mr")).add_all(manifest, manifest, workers=1)
     found: dict[str, Callable[[int], float]] = {}
     for neighbours in (1, 3):

@@ -1,7 +1,7 @@
 """Square samples: a random crop where the image is larger, padding round it where it is smaller."""
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,20 +23,24 @@ class Square:
     left: int
     size_px: int
 
-    def cut(self, array: npt.NDArray[Value], *, fill: float) -> npt.NDArray[Value]:
+    def cut(
+        self, array: npt.NDArray[Value], *, fill: float, out: npt.NDArray[Value] | None = None
+    ) -> npt.NDArray[Value]:
         """Cut the square out of an array.
 
         Args:
             array: (..., H, W).
             fill: Value outside the image.
+            out: Where to put it, such as a place in a batch; a new array by default.
 
         Returns:
-            A new array (..., size_px, size_px).
+            ``out``, (..., size_px, size_px).
         """
         height, width = array.shape[-2:]
         rows, at_rows = _overlap(self.top, self.size_px, height)
         columns, at_columns = _overlap(self.left, self.size_px, width)
-        out: npt.NDArray[Any] = np.empty((*array.shape[:-2], self.size_px, self.size_px), dtype=array.dtype)
+        if out is None:
+            out = np.empty((*array.shape[:-2], self.size_px, self.size_px), dtype=array.dtype)
         if rows.stop - rows.start < self.size_px or columns.stop - columns.start < self.size_px:
             out.fill(fill)
         out[..., at_rows, at_columns] = array[..., rows, columns]

@@ -58,8 +58,14 @@ class UnpairedSamples:
         Returns:
             ``"a"``, ``"b"`` and so on, each (batch_size, channels * neighbours, size_px, size_px) in [-1, 1].
         """
-        draws = range(step * batch_size, (step + 1) * batch_size)
-        return {domain: torch.from_numpy(np.stack([self._sample(domain, i) for i in draws])) for domain in self._cases}
+        drawn = {}
+        for domain, cases in self._cases.items():
+            channels = cases[0].shape[0] * self.neighbours
+            batch = np.empty((batch_size, channels, self.size_px, self.size_px), np.float32)
+            for place, out in enumerate(batch):
+                self._sample(domain, step * batch_size + place, out)
+            drawn[domain] = torch.from_numpy(batch)
+        return drawn
 
     def each(self, domain: str) -> Iterator[Tensor]:
         """Every slice of a domain once, whole: (channels * neighbours, H, W) in [-1, 1]."""
@@ -67,9 +73,12 @@ class UnpairedSamples:
             stack = stack_of(self._cases[domain][entry.case], entry.plane, neighbours=self.neighbours)
             yield torch.from_numpy(stack.copy())
 
-    def _sample(self, domain: str, i: int) -> npt.NDArray[np.float32]:
+    def _sample(self, domain: str, i: int, out: npt.NDArray[np.float32]) -> None:
+        """Put the i-th draw of a domain into its place of the batch: a batch's pages cost as much as a copy."""
         entry = self._entries[domain][self._samplers[domain].index(i)]
         stack = stack_of(self._cases[domain][entry.case], entry.plane, neighbours=self.neighbours)
         rng = rng_for(self.seed, "sample", domain, i)
-        square = place_square(stack.shape, self.size_px, rng).cut(stack, fill=-1)
-        return self._flips(square, None, rng)[0]
+        place_square(stack.shape, self.size_px, rng).cut(stack, fill=-1, out=out)
+        moved, _ = self._flips(out, None, rng)
+        if moved is not out:
+            out[...] = moved
