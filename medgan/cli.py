@@ -13,6 +13,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from medgan.cli_options import (
+    Fold,
+    KeepGoing,
+    Output,
+    Profile,
+    Quiet,
+    Seed,
+    StudyFile,
+    Translator,
+    all_given,
+    only_with_run,
+)
 from medgan.cli_tools import console, say, tools
 from medgan.errors import SHOW_PATHS, MedganError
 from medgan.settings.threads import quiet_openmp
@@ -25,17 +37,6 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(tools)
-
-StudyFile = Annotated[Path, typer.Argument(help="study file (.yaml)", show_default=False)]
-Profile = Annotated[str | None, typer.Option(help="profile of the study file")]
-Output = Annotated[Path | None, typer.Option(help="folder for the results, in place of the study's")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="plain lines, no progress bars")]
-KeepGoing = Annotated[
-    bool, typer.Option("--keep-going", help="leave out cases that cannot be used, and go on after a failed job")
-]
-Fold = Annotated[int, typer.Option(help="outer fold, counted from 0")]
-Seed = Annotated[int, typer.Option(help="seed of the training")]
-Translator = Annotated[str, typer.Option(help="translator of the study")]
 
 
 def main() -> None:
@@ -208,7 +209,7 @@ def translate(
 ) -> None:
     """Translate a study's source images, or with --run any manifest."""
     if study is not None:
-        _only_with_run(
+        only_with_run(
             run=run, manifest=manifest, data_root=data_root, out=out, to=to, bf16=bf16, styles=styles, style_of=style_of
         )
         _one_job(study, profile, output, stage="translate", quiet=quiet, translator=translator, fold=fold, seed=seed)
@@ -216,7 +217,7 @@ def translate(
     from medgan.stages.apply import WantedStyles, translate_new
     from medgan.stages.trained import open_run
 
-    options = _all_given(run=run, manifest=manifest, data_root=data_root, out=out)
+    options = all_given(run=run, manifest=manifest, data_root=data_root, out=out)
     wanted = WantedStyles(random=styles, seed=style_seed, like=style_of)
     trained = open_run(options["run"], precision="bf16" if bf16 else "fp32")
     trained = trained if to is None else trained.towards(to)
@@ -245,13 +246,13 @@ def downstream(
 ) -> None:
     """Train and score one arm of a task, or with --run score a trained model on any manifest."""
     if study is not None:
-        _only_with_run(run=run, manifest=manifest, data_root=data_root, out=out)
+        only_with_run(run=run, manifest=manifest, data_root=data_root, out=out)
         names: dict[str, Any] = {"task": task, "arm": arm, "target_cases": target_cases}
         _one_job(study, profile, output, stage="downstream", quiet=quiet, fold=fold, seed=seed, **names)
         return
     from medgan.stages.apply import score_new
 
-    options = _all_given(run=run, manifest=manifest, data_root=data_root, out=out)
+    options = all_given(run=run, manifest=manifest, data_root=data_root, out=out)
     with _results(options["out"]):
         progress = _progress(options["out"], "downstream")
         for line in score_new(options["run"], options["manifest"], options["data_root"], options["out"], progress):
@@ -290,12 +291,12 @@ def measure(
 ) -> None:
     """Compare translated with true images of a study, or with --run of any translated manifest."""
     if study is not None:
-        _only_with_run(run=run, manifest=manifest, reference=reference, data_root=data_root, out=out)
+        only_with_run(run=run, manifest=manifest, reference=reference, data_root=data_root, out=out)
         _one_job(study, profile, output, stage="measure", quiet=quiet, fold=fold, seed=seed)
         return
     from medgan.stages.apply import measure_new
 
-    options = _all_given(run=run, manifest=manifest, reference=reference, data_root=data_root, out=out)
+    options = all_given(run=run, manifest=manifest, reference=reference, data_root=data_root, out=out)
     with _results(options["out"]):
         for line in measure_new(*options.values()):
             say(line)
@@ -390,17 +391,3 @@ def _progress(folder: Path, what: str) -> Any:
     from medgan.stages.progress import Progress
 
     return Progress(folder / "progress.json", what=what, report=say)
-
-
-def _only_with_run(**options: object) -> None:
-    """Refuse options that a study file would leave unheard."""
-    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
-    if given:
-        raise typer.BadParameter(f"{', '.join(given)}: not beside a study file, which says this itself")
-
-
-def _all_given(**options: Path | None) -> dict[str, Path]:
-    missing = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is None]
-    if missing:
-        raise typer.BadParameter(f"without a study file this needs {', '.join(missing)}")
-    return {name: value for name, value in options.items() if value is not None}
