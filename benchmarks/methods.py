@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("what", choices=("run", "write", "page"))
     parser.add_argument("--task", choices=tuple(TASKS), nargs="*", default=tuple(TASKS))
     parser.add_argument("--methods", nargs="*", help="only these of the table; all by default")
+    parser.add_argument("--steps", type=int, help="run: in place of the task's; with a --work of its own")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("MEDGAN_DATA", "data")))
     parser.add_argument("--work", type=Path, default=ROOT / "results" / "methods")
     options = parser.parse_args(arguments)
@@ -47,6 +49,8 @@ def main(arguments: list[str] | None = None) -> None:
         return
     for name in options.task:
         task = load(name, data=options.data, work=options.work)
+        if options.steps is not None and options.what == "run":
+            task = replace(task, steps=options.steps)
         judges = Judges(task, options.work / name / "judges")
         labels = [label for label in RUNS[name] if options.methods is None or label in options.methods]
         if options.what == "run":
