@@ -26,6 +26,7 @@ class Watch:
     - *divergence*: a group's mean loss is ten times its lowest and above its early level; fatal at a hundred times
       what it began with.
     - *saturation*: a discriminator's mean loss stays near zero: it no longer tells the generator anything.
+      A loss that was negative once is a Wasserstein critic's distance, to which zero means the contrary.
     - *vanishing gradient*: a group's mean gradient is next to nothing and its loss is not.
     - *collapse*: the translated pictures hardly differ from each other. Fatal where it lasts.
     - *inversion*: bright has become dark.

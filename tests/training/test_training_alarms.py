@@ -116,6 +116,16 @@ def test_a_penalty_of_zero_is_no_saturation():
     assert [alarm.kind for alarm in found] == ["saturation"]
 
 
+def test_a_critic_that_sees_no_distance_is_not_saturated():
+    """Its loss is minus the distance: near zero it tells nothing apart, which is the contrary."""
+    trend, found = Trend(), []
+    for step in range(900):
+        losses = {"adversarial": (-1) ** step * 1e-4, "classification": 0.3}
+        found += look_at(trend, step, "discriminator", losses=losses, gradient_norm=1.0)
+    assert found == []
+    assert trend.distances == ["adversarial"]
+
+
 def test_a_critic_that_sees_a_growing_distance_has_not_diverged():
     """A Wasserstein critic's loss is minus the distance, which begins near zero."""
     trend, found = Trend(), []

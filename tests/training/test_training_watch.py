@@ -100,6 +100,13 @@ def test_what_was_seen_survives_json():
     assert second.state() == whole.state()
 
 
+def test_that_a_loss_is_a_distance_survives_json():
+    first, second = Watch(), Watch()
+    assert not feed(first, [-0.5, *[1e-4] * 200], "discriminator")
+    second.load(json.loads(json.dumps(first.state(), allow_nan=False)))
+    assert not feed(second, [1e-4] * 700, "discriminator", start=201)
+
+
 def test_a_collapsed_generator_is_told_in_the_log(tmp_path):
     class Collapsed(Toy):
         def preview(self, batch):

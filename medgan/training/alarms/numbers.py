@@ -68,6 +68,8 @@ class Trend:
         height: Of that sum as far as it speaks of divergence.
         gradient: Of the gradient's norm.
         parts: Of each loss, for discriminators.
+        distances: Losses of discriminators that were below zero once: a Wasserstein critic's, to which zero means that
+            it tells nothing apart.
         early: Average height at the end of the warm-up.
         lowest: Lowest average height since.
         highest: Highest average norm so far.
@@ -79,6 +81,7 @@ class Trend:
     height: Average = field(default_factory=Average)
     gradient: Average = field(default_factory=Average)
     parts: dict[str, Average] = field(default_factory=dict)
+    distances: list[str] = field(default_factory=list)
     early: float = 0.0
     lowest: float = 0.0
     highest: float = 0.0
@@ -122,7 +125,10 @@ def look_at(
             if name.startswith(PENALTIES):
                 continue
             trend.parts.setdefault(name, Average()).follow(abs(value))
-            yield from _saturation(trend, step, group, name)
+            if value < 0 and name not in trend.distances:
+                trend.distances.append(name)
+            if name not in trend.distances:
+                yield from _saturation(trend, step, group, name)
 
 
 def _follow(trend: Trend, loss: float, *, height: float, gradient_norm: float) -> None:
