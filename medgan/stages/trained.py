@@ -327,7 +327,9 @@ def open_run(
 
 def _rebuilt(identity: Identity, tensors: dict[str, torch.Tensor]) -> Translator:
     method: type[Translator] = discover.load("medgan.methods", identity.method).method
-    learner = method(method.recipe_type.model_validate(identity.recipe), shape=SampleShape(**identity.shape))
+    # The settings as they were: what a preset holds today is not what it held then.
+    recipe = method.recipe_type.model_validate({**identity.recipe, "preset": None})
+    learner = method(recipe, shape=SampleShape(**identity.shape))
     load_weights(learner, tensors, networks=identity.context.get("imported", {}).get("networks"))
     return learner.eval()
 
