@@ -54,6 +54,9 @@ class CUTRecipe(WithExtraLosses, DiscriminatorRecipe):
             "A stronger contrast in place of the identity loss, half as much to compute, turned images",
             {"weight_nce": 10.0, "weight_identity": 0.0, "flip_equivariance": True},
         ),
+        "change": Preset(
+            "Starts from the input: for domains that differ little, and few training steps", {"predicts": "change"}
+        ),
         "sincut": Preset(
             "One image of each domain, seen in many crops; set crop_px",
             {
@@ -109,6 +112,11 @@ class CUTRecipe(WithExtraLosses, DiscriminatorRecipe):
     discriminator_width: int = Field(default=64, ge=1, description="Channels of the discriminator's first layer")
     patch: Patch = Field(default=70, description="Side in pixels of what one logit sees")
     norm: Norm = "instance"
+    discriminator_norm: Norm | None = Field(
+        default=None,
+        description="Of the discriminator; null takes `norm`. Brightness is seen by a generator of `norm: none`; a "
+        "discriminator without one needs some hundred steps to be heard",
+    )
 
     @classmethod
     def tiny(cls) -> Self:
@@ -160,7 +168,7 @@ class CUT(Translator):
                 shape.channels * shape.neighbours,
                 patch=recipe.patch,
                 width=recipe.discriminator_width,
-                norm=recipe.norm,
+                norm=recipe.discriminator_norm or recipe.norm,
             )
         )
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from medgan.losses.adversarial import Adversarial
 from medgan.losses.reconstruction import l1
-from medgan.networks.blocks import Norm, Upsampling, evaluating
+from medgan.networks.blocks import Drawn, Norm, Upsampling, evaluating
 from medgan.networks.initialisation import initialise
 from medgan.networks.patch_discriminator import Patch, PatchDiscriminator, check_patch_fits, covering_patch
 from medgan.networks.resnet_generator import ResNetGenerator, default_blocks
@@ -60,6 +60,10 @@ class Pix2PixRecipe(WithPairedExtraLosses, DiscriminatorRecipe):
     generator_width: int = Field(default=64, ge=1, description="Channels of the generator's first layer")
     dropout: float = Field(default=0.5, ge=0, lt=1, description="Inside the generator, in training only")
     upsampling: Upsampling = "resize"
+    predicts: Drawn = Field(
+        default="image",
+        description="image, as published; change starts from the middle slice of the input (`resnet`: `neighbours: 1`)",
+    )
     discriminator_width: int = Field(default=64, ge=1, description="Channels of the discriminator's first layer")
     patch: Patch | Literal["image"] = Field(
         default=70, description="Side in pixels of what one logit sees; image: of a training image, at most 286"
@@ -75,6 +79,8 @@ class Pix2PixRecipe(WithPairedExtraLosses, DiscriminatorRecipe):
     def _asks_for_something(self) -> Self:
         if not (self.weight_l1 or self.weight_adversarial or self.extra.asks):
             raise ValueError("weight_l1 and weight_adversarial are both 0; nothing would be learned")
+        if self.generator == "resnet" and self.predicts == "change" and self.neighbours > 1:
+            raise ValueError("generator resnet changes one slice: set neighbours 1, generator unet or predicts image")
         return self
 
 
@@ -166,6 +172,7 @@ class Pix2Pix(Translator):
                 upsampling=recipe.upsampling,
                 norm=recipe.norm,
                 dropout=recipe.dropout,
+                predicts=recipe.predicts,
             )
         return UNetGenerator(
             in_channels,
@@ -176,6 +183,7 @@ class Pix2Pix(Translator):
             dropout=recipe.dropout,
             upsampling=recipe.upsampling,
             norm=recipe.norm,
+            predicts=recipe.predicts,
         )
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from medgan.losses.adversarial import Adversarial
 from medgan.losses.perceptual import feature_distance
 from medgan.losses.reconstruction import l2
-from medgan.networks.blocks import Norm, evaluating
-from medgan.networks.super_resolution import Drawn, SRResNet, SubPixel
+from medgan.networks.blocks import Drawn, Norm, evaluating
+from medgan.networks.super_resolution import SRResNet, SubPixel
 from medgan.networks.vgg_discriminator import VGGDiscriminator, check_size_fits
 from medgan.settings.discriminator import DiscriminatorRecipe
 from medgan.settings.extra_losses import WithPairedExtraLosses

@@ -49,6 +49,9 @@ class StarGANRecipe(DiscriminatorRecipe):
             "The authors' generator: zeros beyond the edges, transposed convolutions, the first layer normalised",
             {"first_norm": "instance-affine", "padding": "zeros", "upsampling": "transposed"},
         ),
+        "change": Preset(
+            "Starts from the input: for domains that differ little, and few training steps", {"predicts": "change"}
+        ),
     }
 
     total_steps: int = Field(

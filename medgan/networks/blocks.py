@@ -13,8 +13,12 @@ from medgan.networks.layers import DoublingConv2d, InstanceNorm, LayerNorm, Refl
 INSIDE = 0.999
 """An image times this has a finite inverse of tanh."""
 
+QUIET = 0.1
+
 Norm = Literal["instance", "instance-affine", "group", "layer", "none"]
 Upsampling = Literal["resize", "transposed"]
+Drawn = Literal["image", "change"]
+"""What a last layer says: the image itself, as published, or the change to an image that is there already."""
 
 
 def norm_layer(norm: Norm, channels: int) -> nn.Module:
@@ -23,8 +27,8 @@ def norm_layer(norm: Norm, channels: int) -> nn.Module:
     Args:
         norm: ``"instance"`` (no affine, as published for CycleGAN) takes away each channel's mean and spread, and with
             them an image's own brightness. ``"instance-affine"`` learns a scale and a shift besides, as batch
-            normalisation does. ``"group"`` (32 groups, affine) keeps how channels stand to each other, and
-            ``"layer"`` (one group, affine) keeps it for all of them.
+            normalisation does. ``"group"`` (32 groups, affine) keeps how channels of more than 32 stand to each
+            other, and ``"layer"`` (one group, affine) keeps it for all, in narrow networks too.
         channels: Channels of the layer.
 
     Source:
@@ -131,6 +135,12 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 def activated(layer: nn.Sequential) -> tuple[nn.Module, ...]:
     """A layer and a rectifier behind it."""
     return layer, nn.ReLU(inplace=True)
+
+
+def begin_quietly(layer: nn.Module) -> None:
+    """Let the last convolution of a layer begin with a tenth of the others' spread, so that a change begins small."""
+    last = [module for module in layer.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)][-1]
+    last.starts_at = QUIET
 
 
 def changed(image: Tensor, drawn: Tensor) -> Tensor:

@@ -4,7 +4,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from medgan.networks.blocks import Norm, ResidualBlock, Upsampling, activated, changed, convolution, upsampled
+from medgan.networks.blocks import (
+    Norm,
+    ResidualBlock,
+    Upsampling,
+    activated,
+    begin_quietly,
+    changed,
+    convolution,
+    upsampled,
+)
 from medgan.networks.resnet_generator import Padding, Prediction
 
 
@@ -64,6 +73,8 @@ class DomainGenerator(nn.Module):
             *activated(upsampled(2 * width, width, upsampling=upsampling, norm=norm, transposed_kernel=4)),
             convolution(width, channels, kernel=7, norm="none", reflect=reflect),
         )
+        if predicts == "change":
+            begin_quietly(self.decoder)
 
     def forward(self, image: Tensor, wanted: Tensor) -> Tensor:
         """Generate images.

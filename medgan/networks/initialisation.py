@@ -13,7 +13,8 @@ def initialise(network: Network, *, std: float = 0.02, generator: torch.Generato
     """Draw a network's weights anew, in place.
 
     Weights of convolutions and linear layers are N(0, std), scales of affine normalisations N(1, std), shifts and
-    biases 0.
+    biases 0. A layer that has ``starts_at`` begins with so much of the spread: the last one of a generator that
+    predicts a change.
 
     Args:
         network: Any module.
@@ -28,7 +29,7 @@ def initialise(network: Network, *, std: float = 0.02, generator: torch.Generato
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            nn.init.normal_(module.weight, 0.0, std, generator=generator)
+            nn.init.normal_(module.weight, 0.0, std * getattr(module, "starts_at", 1.0), generator=generator)
         elif isinstance(module, nn.GroupNorm | nn.InstanceNorm2d | nn.BatchNorm2d) and module.affine:
             nn.init.normal_(module.weight, 1.0, std, generator=generator)
         else:

@@ -8,7 +8,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from medgan.errors import GeometryError
-from medgan.networks.blocks import Norm, ResidualBlock, Upsampling, activated, changed, convolution, upsampled
+from medgan.networks.blocks import (
+    Norm,
+    ResidualBlock,
+    Upsampling,
+    activated,
+    begin_quietly,
+    changed,
+    convolution,
+    upsampled,
+)
 
 Prediction = Literal["image", "change", "light"]
 """What the last layer says: the image itself, as published; what is to be changed in the input; or its light alone."""
@@ -81,6 +90,8 @@ class ResNetGenerator(nn.Module):
             *activated(upsampled(2 * width, width, upsampling=upsampling, norm=norm, transposed_kernel=3)),
             convolution(width, 2 * out_channels if predicts == "light" else out_channels, kernel=7, norm="none"),
         )
+        if predicts == "change":
+            begin_quietly(self.decoder)
 
     def forward(self, image: Tensor) -> Tensor:
         """Generate an image.
@@ -150,9 +161,11 @@ def default_blocks(size_px: int) -> int:
 
 
 def _relit(image: Tensor, drawn: Tensor) -> Tensor:
-    """An image's light (0 for -1) times e to the power of one smooth field, and another added."""
+    """An image's light (0 for -1) times e to the power of one smooth field (-2 to 2), and another (-1 to 1) added."""
     coarse = F.adaptive_avg_pool2d(drawn.float(), _LIGHT_CELLS)
     # A tenth, so that a fresh network changes little: features behind a ReLU are not zero in the mean.
     factor, offset = F.interpolate(0.1 * coarse, size=image.shape[-2:], mode="bilinear").chunk(2, dim=1)
-    light = (image.float() + 1) / 2 * factor.exp() + offset
-    return light.clamp(0, 1) * 2 - 1
+    light = (image.float() + 1) / 2 * (2 * torch.tanh(factor / 2)).exp() + torch.tanh(offset)
+    # Where a step went beyond black or white, a gradient still says which way is back.
+    held = light.clamp(0, 1).detach() + (light - light.detach())
+    return held * 2 - 1

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from medgan.networks.blocks import Norm, ResidualBlock, convolution, upsampled
+from medgan.networks.blocks import Drawn, Norm, ResidualBlock, convolution, upsampled
 from medgan.networks.initialisation import initialise_by_width
 from medgan.networks.layers import DoublingConv2d, ReflectedConv2d, Slope
 from medgan.networks.reduction import enlarged
@@ -16,9 +16,6 @@ SubPixel = Literal["resize", "sub-pixel"]
 """``"sub-pixel"`` is published: a convolution to four times the channels, laid out as twice the rows and columns. It
 starts so that its four kinds of pixels are alike (ICNR); training may drive them apart, into a checkerboard.
 ``"resize"`` repeats pixels and convolves: every kind of pixel sees the same kernel, to the end of training."""
-
-Drawn = Literal["image", "change"]
-"""What the last layer says: the image itself, as published, or the change to the interpolated image."""
 
 _QUIET = 0.1
 

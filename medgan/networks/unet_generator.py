@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from medgan.networks.blocks import Norm, Upsampling, norm_layer, upsampled
+from medgan.errors import GeometryError
+from medgan.networks.blocks import Drawn, Norm, Upsampling, begin_quietly, changed, norm_layer, upsampled
 
 
 class UNetGenerator(nn.Module):
@@ -25,6 +26,11 @@ class UNetGenerator(nn.Module):
         upsampling: See :func:`medgan.networks.blocks.upsampled`. Without skips, the innermost level is transposed
             whatever stands here: only so does a bottleneck of one pixel become an image.
         norm: See :func:`medgan.networks.blocks.norm_layer`.
+        predicts: ``"change"`` adds the last layer, which begins small, to the middle ``out_channels`` of the input
+            before the tanh; ``in_channels`` are then an odd number of times ``out_channels``.
+
+    Raises:
+        GeometryError: G211, if a change has no middle slice to start from.
 
     Source:
         Isola 2017, arXiv:1611.07004, appendix 6.1.
@@ -41,8 +47,18 @@ class UNetGenerator(nn.Module):
         dropout: float = 0.5,
         upsampling: Upsampling = "resize",
         norm: Norm = "instance",
+        predicts: Drawn = "image",
     ) -> None:
         super().__init__()
+        if predicts == "change" and (in_channels % out_channels or in_channels // out_channels % 2 == 0):
+            raise GeometryError(
+                "G211",
+                "a change starts from the middle slice of the input",
+                got=f"{in_channels} in, {out_channels} out",
+                expected="an odd number of slices in, each of the channels that come out",
+            )
+        self.out_channels = out_channels
+        self.predicts: Drawn = predicts
         widths = [width * min(2**level, 8) for level in range(depth)]
         self.skips = skips
         self.downs = nn.ModuleList([_down(in_channels, widths[0], norm="none", activated=False)])
@@ -61,7 +77,9 @@ class UNetGenerator(nn.Module):
             self.ups.append(nn.Sequential(nn.ReLU(inplace=True), up, nn.Dropout(dropout) if drops else nn.Identity()))
         incoming = widths[0] * (2 if skips else 1)
         last = upsampled(incoming, out_channels, upsampling=upsampling, norm="none", transposed_kernel=4)
-        self.ups.append(nn.Sequential(nn.ReLU(inplace=True), last, nn.Tanh()))
+        self.ups.append(nn.Sequential(nn.ReLU(inplace=True), last))
+        if predicts == "change":
+            begin_quietly(last)
 
     def forward(self, image: Tensor) -> Tensor:
         """Generate an image.
@@ -83,7 +101,11 @@ class UNetGenerator(nn.Module):
             if self.skips and position > 0:
                 features = torch.cat([features, encoded[-1 - position]], dim=1)
             features = up(features)
-        return features[..., top : top + image.shape[-2], left : left + image.shape[-1]]
+        drawn = features[..., top : top + image.shape[-2], left : left + image.shape[-1]]
+        if self.predicts == "image":
+            return torch.tanh(drawn)
+        start = (image.shape[1] - self.out_channels) // 2
+        return changed(image[:, start : start + self.out_channels], drawn)
 
 
 def default_depth(size_px: int) -> int:

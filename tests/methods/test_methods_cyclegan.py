@@ -12,6 +12,7 @@ from medgan.losses.adversarial import discriminator_loss, generator_loss
 from medgan.losses.perceptual import feature_distance
 from medgan.losses.reconstruction import l1
 from medgan.methods.cyclegan import CycleGAN, CycleGANRecipe
+from medgan.networks.layers import InstanceNorm
 from medgan.training.learner import freeze_all_but
 from medgan.training.translator import SampleShape
 
@@ -150,8 +151,8 @@ def test_a_perceptual_cycle_compares_features_of_what_comes_back() -> None:
 
 def test_presets_for_one_defect_name_their_papers() -> None:
     presets = CycleGANRecipe.presets
-    found = {name: presets[name].paper.split()[-1] for name in ("blur", "haze", "uneven-light")}
-    assert found == {"blur": "arXiv:1711.07064", "haze": "arXiv:1805.05308", "uneven-light": "arXiv:1906.06972"}
+    found = {name: presets[name].paper.split()[-1] for name in ("blur", "haze")}
+    assert found == {"blur": "arXiv:1711.07064", "haze": "arXiv:1805.05308"}
     blur = CycleGANRecipe(preset="blur")
     assert (blur.adversarial, blur.weight_gradient_penalty, blur.predicts) == ("wasserstein", 10, "change")
     assert blur.weight_discriminator == 1, "the penalty stands beside the whole loss"
@@ -205,6 +206,13 @@ def test_discriminator_turn_does_not_keep_the_generators_graph() -> None:
     torch.stack(list(next(step).losses.values())).sum().backward()
     assert all(p.grad is None for p in learner.parameters_of("generator"))
     assert all(p.grad is not None for p in learner.parameters_of("discriminator"))
+
+
+@pytest.mark.parametrize(("own", "expected"), [(None, 0), ("none", 0), ("instance", 1)])
+def test_discriminators_may_have_another_normalisation_than_the_generators(own, expected) -> None:
+    learner = made(norm="none", discriminator_norm=own)
+    counts = [sum(isinstance(m, InstanceNorm) for m in network.modules()) for network in (learner.d_a, learner.g_ab)]
+    assert counts == [expected, 0]
 
 
 def test_weights_start_as_published() -> None:

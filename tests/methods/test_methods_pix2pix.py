@@ -32,6 +32,21 @@ def test_defaults_are_the_papers() -> None:
     assert (recipe.learning_rate, recipe.betas) == (2e-4, (0.5, 0.999))
 
 
+@pytest.mark.parametrize("generator", ["unet", "encoder-decoder", "resnet"])
+def test_a_change_starts_from_the_middle_slice(generator: str) -> None:
+    neighbours = 1 if generator == "resnet" else 3
+    settings = {"generator": generator, "predicts": "change", "neighbours": neighbours}
+    recipe = Pix2PixRecipe(**(Pix2PixRecipe.tiny().model_dump() | settings))
+    stack = torch.linspace(-0.9, 0.9, neighbours)[:, None, None].expand(1, -1, 32, 32).contiguous()
+    moved = Pix2Pix(recipe, shape=SampleShape(1, neighbours, 32)).translate(stack, to="b") - stack[:, neighbours // 2]
+    assert 0 < moved.abs().mean() < 0.1
+
+
+def test_a_change_of_a_stack_by_a_resnet_is_refused() -> None:
+    with pytest.raises(ValidationError, match="generator resnet changes one slice"):
+        Pix2PixRecipe(generator="resnet", predicts="change", neighbours=3)
+
+
 def test_256_px_give_the_papers_unet() -> None:
     recipe = Pix2PixRecipe(generator_width=2, discriminator_width=2)
     assert len(Pix2Pix(recipe, shape=SampleShape(3, 1, 256)).g_ab.downs) == 8

@@ -78,6 +78,18 @@ def test_unet_uses_its_skips() -> None:
     assert network(image).std() > 0.01
 
 
+@pytest.mark.parametrize("skips", [True, False])
+def test_a_u_net_that_predicts_a_change_starts_from_the_middle_slice(skips) -> None:
+    network = initialise(UNetGenerator(6, 2, width=4, depth=3, skips=skips, predicts="change")).eval()
+    stack = torch.rand(2, 6, 13, 16) * 2 - 1
+    assert 0 < (network(stack) - stack[:, 2:4]).abs().mean() < 0.15
+    for parameter in network.ups[-1].parameters():
+        nn.init.zeros_(parameter)
+    torch.testing.assert_close(network(stack), stack[:, 2:4], atol=0.0011, rtol=0)
+    published = UNetGenerator(6, 2, width=4, depth=3, skips=skips)
+    assert published.state_dict().keys() == network.state_dict().keys()
+
+
 def test_dropout_is_in_the_three_innermost_decoder_levels_and_off_in_evaluation() -> None:
     network = initialise(UNetGenerator(1, 1, width=4, depth=8))
     assert [isinstance(up[-1], nn.Dropout) for up in network.ups] == [True] * 3 + [False] * 5
@@ -139,6 +151,19 @@ def test_norms_look_at_one_sample_at_a_time(norm) -> None:
     torch.testing.assert_close(layer(images), apart)
 
 
+@pytest.mark.parametrize(("norm", "channels"), [("layer", 16), ("layer", 64), ("group", 64)])
+def test_norms_that_keep_how_channels_stand_to_each_other(norm: str, channels: int) -> None:
+    layer, features = norm_layer(norm, channels), torch.randn(1, channels, 4, 4)
+    level = torch.arange(channels).remainder(2)[:, None, None]  # of every second channel
+    assert (layer(features + level) - layer(features)).abs().max() > 0.1
+
+
+def test_a_u_net_has_a_middle_slice_to_change() -> None:
+    for in_channels, out_channels in ((1, 3), (4, 2), (6, 3)):
+        with pytest.raises(GeometryError, match="G211"):
+            UNetGenerator(in_channels, out_channels, width=4, depth=2, predicts="change")
+
+
 def test_reflected_edges_keep_a_flat_field_flat_up_to_the_border() -> None:
     network = initialise(ResNetGenerator(1, 1, width=4, blocks=2, norm="none"), std=0.2)
     out = network(torch.full((1, 1, 16, 16), -1.0))
@@ -156,10 +181,27 @@ def test_a_generator_of_light_draws_nothing() -> None:
         network.residuals = nn.Identity()
         seen = network(image)
     factor, offset = torch.nn.functional.interpolate(0.1 * fields, size=(64, 48), mode="bilinear").chunk(2, dim=1)
-    expected = ((image + 1) / 2 * factor.exp() + offset).clamp(0, 1) * 2 - 1
+    gain = (2 * torch.tanh(factor / 2)).exp()
+    expected = ((image + 1) / 2 * gain + torch.tanh(offset)).clamp(0, 1) * 2 - 1
     torch.testing.assert_close(seen, expected)
     assert factor.diff(dim=-1).abs().max() <= fields[:, :1].mul(0.1).diff(dim=-1).abs().max() / 6 + 1e-5
     assert made.shape == image.shape
+
+
+@pytest.mark.parametrize("driven", [-1e4, 1e4])
+def test_a_generator_of_light_finds_back_from_black_and_white(driven: float) -> None:
+    """However far a step went: nothing becomes infinite, and where it is not too far the gradient says the way back."""
+    torch.manual_seed(0)
+    network = initialise(ResNetGenerator(1, 1, width=4, blocks=1, predicts="light"))
+    bias = network.decoder[-1][0].bias
+    nn.init.constant_(bias, driven)
+    image = torch.rand(1, 1, 16, 16) * 2 - 1
+    assert network(image).isfinite().all()
+    nn.init.constant_(bias, driven / 500)
+    made = network(image)
+    assert made.abs().eq(1).float().mean() > 0.5
+    made.mean().backward()
+    assert (bias.grad > 0).all()
 
 
 def test_a_fresh_generator_of_light_changes_little() -> None:
