@@ -43,8 +43,8 @@ NARROW: Mapping[str, Any] = {
     "batch_size": BATCH,
     "learning_rate": 1e-3,
 }
-AGNOSTIC: Mapping[str, Any] = {"predicts": "change", "norm": "none", "weight_cycle": 5, "weight_identity": 0.1}
-"""As the small profile of pipelines/fundus_quality.yaml has it."""
+AGNOSTIC = "change"
+"""CycleGAN's preset for domains that differ little, whatever the defect."""
 VEIL = (0.75, 0.70, 0.60)
 """Light that a cloudy lens scatters into the picture, in [0, 1]."""
 
@@ -145,9 +145,8 @@ def damaged(images: Pixels, kind: str, *, seed: int) -> Pixels:
 
 def trained(arm: str, found: Photographs, kinds: list[str], *, work: Path, steps: int) -> CycleGAN:
     """The arm's CycleGAN from photographs with the defects to good ones; goes on where it was cut off."""
-    preset = arm.split(":")[1] if arm.startswith("preset") else None
-    settings = {**NARROW, "total_steps": steps}
-    recipe = CycleGANRecipe(**settings, preset=preset) if preset else CycleGANRecipe(**settings, **AGNOSTIC)
+    preset = arm.split(":")[1] if arm.startswith("preset") else AGNOSTIC
+    recipe = CycleGANRecipe(**NARROW, total_steps=steps, preset=preset)
     torch.manual_seed(0)
     learner = CycleGAN(recipe, shape=SampleShape(3, 1, SIDE))
     # As many images whatever the number of defects.

@@ -6,6 +6,8 @@ A name is that of a method, or of a method and one of its presets: ``pix2pix:l1`
 from collections.abc import Mapping
 
 UNPAIRED = ("identity", "histogram_matching", "cyclegan", "unit", "munit", "cut", "cut:fastcut", "stargan")
+CHANGE = ("cyclegan:change", "cut:change", "stargan:change", "dualgan:change")
+"""Those that start from the input."""
 CYCLEGAN = tuple(f"cyclegan:{name}" for name in ("full", "cycle", "gan", "forward", "backward"))
 STYLE = ("johnson_style", "gatys")
 COMPARED = ("dualgan", "cogan", "bigan")
@@ -17,8 +19,18 @@ RESOLUTION = (*SRGAN, "johnson_resolution", "johnson_resolution:pixels")
 
 RUNS: Mapping[str, tuple[str, ...]] = {
     "dermoscopy_to_clinical": (*UNPAIRED, *COMPARED, *STYLE),
-    "poor_to_good_fundus": (*UNPAIRED, *STYLE),
-    "t1_to_flair": (*UNPAIRED, *COMPARED, "dualgan:gan", *STYLE, *CYCLEGAN, *PIX2PIX, "spade:image-map", "deepsim"),
+    "poor_to_good_fundus": (*UNPAIRED, *CHANGE, *STYLE),
+    "t1_to_flair": (
+        *UNPAIRED,
+        *COMPARED,
+        "dualgan:gan",
+        *CHANGE,
+        *STYLE,
+        *CYCLEGAN,
+        *PIX2PIX,
+        "spade:image-map",
+        "deepsim",
+    ),
     "mask_to_dermoscopy": (*TRIVIAL, *PIX2PIX, "spade", "deepsim"),
     "super_resolution": (*TRIVIAL, "pix2pix", "pix2pix:l1", *RESOLUTION),
 }
