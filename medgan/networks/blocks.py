@@ -140,7 +140,7 @@ def activated(layer: nn.Sequential) -> tuple[nn.Module, ...]:
 def begin_quietly(layer: nn.Module) -> None:
     """Let the last convolution of a layer begin with a tenth of the others' spread, so that a change begins small."""
     last = [module for module in layer.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)][-1]
-    last.starts_at = QUIET
+    last.starts_at = QUIET  # type: ignore[assignment]
 
 
 def changed(image: Tensor, drawn: Tensor) -> Tensor:
