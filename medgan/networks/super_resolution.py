@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from medgan.networks.blocks import Drawn, Norm, ResidualBlock, convolution, upsampled
+from medgan.networks.blocks import QUIET, Drawn, Norm, ResidualBlock, convolution, upsampled
 from medgan.networks.initialisation import initialise_by_width
 from medgan.networks.layers import DoublingConv2d, ReflectedConv2d, Slope
 from medgan.networks.reduction import enlarged
@@ -16,8 +16,6 @@ SubPixel = Literal["resize", "sub-pixel"]
 """``"sub-pixel"`` is published: a convolution to four times the channels, laid out as twice the rows and columns. It
 starts so that its four kinds of pixels are alike (ICNR); training may drive them apart, into a checkerboard.
 ``"resize"`` repeats pixels and convolves: every kind of pixel sees the same kernel, to the end of training."""
-
-_QUIET = 0.1
 
 
 class SRResNet(nn.Module):
@@ -169,7 +167,7 @@ def _start(network: nn.Module, *, quiet: Sequence[nn.Module]) -> None:
     """He's weights, the last of some parts at a tenth; behind a shuffle four kernels alike, as of repeated pixels."""
     initialise_by_width(network)
     for part in quiet:
-        _convolutions(part)[-1].weight.mul_(_QUIET)
+        _convolutions(part)[-1].weight.mul_(QUIET)
     for module in network.modules():
         if isinstance(module, nn.Sequential) and isinstance(module[-1], nn.PixelShuffle):
             weight = _convolutions(module)[0].weight

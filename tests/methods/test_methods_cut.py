@@ -9,6 +9,7 @@ from medgan.losses.adversarial import discriminator_loss, generator_loss
 from medgan.losses.patch_nce import patch_nce
 from medgan.losses.reconstruction import l1
 from medgan.methods.cut import CUT, CUTRecipe
+from medgan.networks.layers import InstanceNorm
 from medgan.networks.projection_heads import draw_places
 from medgan.training.learner import freeze_all_but
 from medgan.training.translator import SampleShape
@@ -44,6 +45,13 @@ def test_defaults_are_the_papers() -> None:
     assert (recipe.nce_units, recipe.negatives, recipe.flip_equivariance) == (256, "image", False)
     assert (recipe.adversarial, recipe.patch, recipe.norm) == ("least-squares", 70, "instance")
     assert (recipe.learning_rate, recipe.betas, recipe.batch_size, recipe.decay_from) == (2e-4, (0.5, 0.999), 1, 0.5)
+
+
+@pytest.mark.parametrize(("own", "expected"), [(None, 0), ("instance", 1)])
+def test_the_discriminator_may_have_another_normalisation_than_the_generator(own, expected) -> None:
+    learner = made(norm="none", discriminator_norm=own)
+    counts = [sum(isinstance(m, InstanceNorm) for m in network.modules()) for network in (learner.d_b, learner.g_ab)]
+    assert counts == [expected, 0]
 
 
 def test_fastcut_is_the_papers() -> None:
