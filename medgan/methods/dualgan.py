@@ -48,7 +48,8 @@ class DualGANRecipe(WithExtraLosses, DiscriminatorRecipe):
 
     presets: ClassVar[Mapping[str, Preset]] = {
         "change": Preset(
-            "Starts from the input, bright where it is bright; critics of larger weights beside a cycle of 10",
+            "Starts from the input, bright where it is bright; the critics' bound is the paper's largest, the "
+            "cycle weighs a tenth of its least",
             {"predicts": "change", "weight_clip": 0.1, "weight_cycle_a": 10.0, "weight_cycle_b": 10.0},
         ),
         "gan": Preset("The critics alone: looks real, follows nothing", {"weight_cycle_a": 0.0, "weight_cycle_b": 0.0}),

@@ -14,7 +14,7 @@ INSIDE = 0.999
 """An image times this has a finite inverse of tanh."""
 
 QUIET = 0.1
-"""Of the spread of other layers: where a last layer, or one that ends a sum, begins, so that it adds little at first."""
+"""Of other layers' spread: where a last layer, or one that ends a sum, begins, so that it adds little at first."""
 
 Norm = Literal["instance", "instance-affine", "group", "layer", "none"]
 Upsampling = Literal["resize", "transposed"]

@@ -39,7 +39,7 @@ class DomainGenerator(nn.Module):
         norm: See :func:`medgan.networks.blocks.norm_layer`.
         first_norm: What stands behind the first convolution.
         padding: Of the first three convolutions.
-        predicts: ``"change"`` adds the last layer to the image before the tanh.
+        predicts: ``"change"`` adds the last layer, which begins small, to the image before the tanh.
 
     Source:
         Choi 2018, arXiv:1711.09020, table 4.

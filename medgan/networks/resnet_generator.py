@@ -48,8 +48,8 @@ class ResNetGenerator(nn.Module):
         norm: See :func:`medgan.networks.blocks.norm_layer`.
         down_padding: How the two convolutions that halve the image pad; the published code has zeros.
         dropout: Share dropped within residual blocks in training; CycleGAN has none.
-        predicts: ``"change"`` adds the last layer to the input before the tanh, so that a network that has learnt
-            nothing gives its input back, to within 0.001; it needs as many channels out as in. ``"light"`` multiplies
+        predicts: ``"change"`` adds the last layer, which begins small, to the input before the tanh, so that a fresh
+            network gives nearly its input back; it needs as many channels out as in. ``"light"`` multiplies
             the input's light by a smooth factor and adds a smooth offset, of 8 x 8 cells between which it interpolates:
             it can brighten, darken and unveil, but draws nothing. It needs the same.
 
