@@ -107,6 +107,14 @@ def test_that_a_loss_is_a_distance_survives_json():
     assert not feed(second, [1e-4] * 700, "discriminator", start=201)
 
 
+@pytest.mark.parametrize(("height", "fatal"), [(3.0, False), (30.0, True)])
+def test_a_loss_that_begins_at_next_to_nothing_may_grow_to_ones(height: float, fatal: bool):
+    """What starts from its input undoes itself at first; its losses rise as soon as it is moved."""
+    rising = [0.005 * (height / 0.005) ** (step / 400) for step in range(400)]
+    found = feed(Watch(), [*rising, *[height] * 200])
+    assert any(alarm.fatal for alarm in found) == fatal
+
+
 def test_a_collapsed_generator_is_told_in_the_log(tmp_path):
     class Collapsed(Toy):
         def preview(self, batch):

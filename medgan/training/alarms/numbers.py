@@ -23,6 +23,9 @@ LEAST_DIVERGED = 1.0
 RUNAWAY = 100.0
 """Times the loss at the first turn: fresh networks are as bad as guessing, and nothing a hundred times worse recovers.
 Training stops there."""
+LEAST_RUNAWAY = 10.0
+"""A mean loss below this has not run away, however small it began: a generator that starts from its input has nothing
+to undo at first, and a Wasserstein critic's values drift by ones."""
 LEAST_START = 0.01
 
 SATURATED_LOSS = 0.01
@@ -151,7 +154,7 @@ def _divergence(trend: Trend, step: int, group: str) -> Iterator[Alarm]:
     present = level > GROWTH * trend.lowest and level > max(trend.early, LEAST_DIVERGED)
     told = f"{group}: mean loss {level:.3g} was {trend.lowest:.3g} at its lowest"
     yield from _ring(trend, "divergence", step, told, present=present)
-    runs_away = level > RUNAWAY * start and level > LEAST_DIVERGED
+    runs_away = level > max(RUNAWAY * start, LEAST_RUNAWAY)
     told = f"{group}: mean loss {level:.3g} is over {RUNAWAY:.0f} times the {trend.height.first:.3g} it began with"
     since = trend.bell("divergence").since if present else 0
     for alarm in _ring(trend, "divergence", step, told, present=runs_away, name="runaway"):
