@@ -1,6 +1,6 @@
 """Run by test_ranks_contract.py, once per rank: trains every method and task, and leaves what came of it.
 
-Usage: ranks_worker.py FOLDER RANK WORLD LAW NAME..., where LAW is "parity" or "long".
+Usage: ranks_worker.py FOLDER RANK WORLD LAW NAME..., where LAW is "parity", "equal" or "long".
 """
 
 import copy
@@ -26,7 +26,7 @@ from medgan.training.loop import train
 from medgan.training.parallel import rank, ranks
 from medgan.training.translator import SampleShape
 
-STEPS = {"parity": 2, "long": 50}
+STEPS = {"parity": 2, "equal": 8, "long": 50}
 SIZE = 32
 SAMPLES = 2
 SAMPLES_OF_CHANCE = 5
@@ -185,7 +185,7 @@ def main(folder: Path, number: int, world: int, law: str, *, wanted: list[str]) 
     for name, make in everything().items():
         if name not in wanted:
             continue
-        if law == "long" or world > 1:
+        if law != "parity" or world > 1:
             trained(name, make, law, folder)
         else:
             trained(name, make, law, folder / "doubled", share=2)

@@ -58,9 +58,10 @@ def parity(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     return two, run_ranks(folder / "one", world=1, law="parity", wanted=wanted)
 
 
-@pytest.fixture(scope="module")
-def long(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    return run_ranks(tmp_path_factory.mktemp("long") / "two", world=2, law="long", wanted=selected(request))
+@pytest.fixture(scope="module", params=["equal", pytest.param("long", marks=pytest.mark.slow)])
+def equal(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    folder = tmp_path_factory.mktemp(request.param) / "two"
+    return run_ranks(folder, world=2, law=request.param, wanted=selected(request))
 
 
 def ends(folder: Path, name: str, rank: int = 0) -> dict[str, Tensor]:
@@ -93,8 +94,8 @@ def test_two_ranks_equal_one_process_with_the_doubled_batch(name: str, parity: t
 
 
 @every_name
-def test_ranks_stay_equal_and_finite(name: str, long: Path) -> None:
-    first, second = ends(long, name, 0), ends(long, name, 1)
+def test_ranks_stay_equal_and_finite(name: str, equal: Path) -> None:
+    first, second = ends(equal, name, 0), ends(equal, name, 1)
     end = part(first, "end.")
     for key, value in end.items():
         assert torch.equal(value, second[f"end.{key}"]), key

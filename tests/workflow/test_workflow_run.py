@@ -168,6 +168,7 @@ def test_killed_and_started_again_gives_the_same_numbers(whole, tmp_path):
     assert not (path.parent / "out" / "replaced").exists()
 
 
+@pytest.mark.slow
 def test_jobs_that_import_for_themselves_give_the_same_numbers(whole, tmp_path):
     path = make_study(tmp_path)
     done = medgan("run", path, "--cores", "1", "--quiet", **{NURSERY: ""})
