@@ -22,12 +22,20 @@ class Collection:
         sources: Names of sources.
         keep: Which of their cases are wanted; None takes all.
         masks_too: Whether each case's mask is a case of its own besides: an image to translate from.
+        by_source: Whether a case's domain is the dataset that it comes from, as for sites.
     """
 
     summary: str
     sources: tuple[str, ...]
     keep: Callable[[Case], bool] | None = None
     masks_too: bool = False
+    by_source: bool = False
+
+
+_GRADED_TWICE = frozenset(
+    f"idrid-{name}" for name in ("train_021", "train_391", "train_028", "train_327", "train_118", "test_064")
+)
+"""Three photographs of IDRiD that are in it twice, with grades that differ."""
 
 
 collections: Mapping[str, Collection] = {
@@ -39,6 +47,16 @@ collections: Mapping[str, Collection] = {
     "fundus_quality": Collection(
         summary="fundus photographs of poor, middling and good quality, with retinopathy grades",
         sources=("fundus_deepdrid",),
+    ),
+    "fundus_sites": Collection(
+        summary="good fundus photographs of three sites, each a domain, with retinopathy grades at two of them",
+        sources=("fundus_deepdrid", "fundus_idrid", "fundus_chase"),
+        keep=lambda case: (
+            case.domain == "good"
+            and (case.grade is not None or case.image.startswith("fundus_chase/"))
+            and case.case_id not in _GRADED_TWICE
+        ),
+        by_source=True,
     ),
     "lesion_synthesis": Collection(
         summary="lesion masks (source) and the dermoscopy images that they were drawn on (target), as pairs",
@@ -93,6 +111,9 @@ def _cases(name: str, root: Path) -> list[Case]:
             "D001", f"no manifest named {name!r}", expected="one of " + ", ".join(names()), remedy=error.remedy
         ) from error
     cases = [
-        case for module in modules for case in module.build(root) if collection.keep is None or collection.keep(case)
+        replace(case, domain=source.partition("_")[2]) if collection.by_source else case
+        for source, module in zip(collection.sources, modules, strict=True)
+        for case in module.build(root)
+        if collection.keep is None or collection.keep(case)
     ]
     return [one for case in cases for one in mask_and_image(case)] if collection.masks_too else cases

@@ -61,6 +61,15 @@ def test_source_by_its_own_name_keeps_all_cases(root: Path) -> None:
     assert [case.extra["fitzpatrick"] for case in manifest] == ["", "2"]
 
 
+@pytest.mark.real_data
+def test_sites_are_domains() -> None:
+    root = os.environ.get("MEDGAN_DATA")
+    if not root:
+        pytest.skip("MEDGAN_DATA names no data root")
+    for case in build_named(["fundus_sites"], Path(root)):
+        assert case.image.startswith(f"fundus_{case.domain}/")
+
+
 def test_unknown_name_lists_what_there_is(root: Path) -> None:
     with pytest.raises(DiscoverError, match=r"D001.*'clinical'.*clinical_lesions.*fundus_chase"):
         build_named(["clinical"], root)
@@ -168,6 +177,7 @@ def test_committed_manifest_has_no_findings(name: str) -> None:
             ),
             folds=5,
         ),
+        "fundus_sites": Needs(domains=("deepdrid", "idrid", "chase"), folds=3),
         "lesion_synthesis": Needs(
             domains=("mask", "dermoscopy"), masks=("mask", "dermoscopy"), pairs=("mask", "dermoscopy"), folds=5
         ),
