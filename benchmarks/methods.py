@@ -1,4 +1,4 @@
-"""Translation methods on five tasks of real images, beside trivial baselines: ``python benchmarks/methods.py run``.
+"""Translation methods on seven tasks of real images, beside trivial baselines: ``python benchmarks/methods.py run``.
 
 ``run`` trains what is not trained yet and measures it, ``write`` writes results and picture sheets to docs/results,
 ``page`` writes the tables of docs/methods.md from them.
@@ -22,7 +22,7 @@ from methods_data import Task
 from methods_judges import CLASSIFIER, SEGMENTER, Judges
 from methods_measures import MEASURES, diversity, measured, of_real, real_diversity
 from methods_runs import Outcome, is_there, outcome
-from methods_sheets import ROWS, Picture, columns_of, picture, sheet
+from methods_sheets import ROWS, Picture, columns_of, has_targets, picture, row_labels_of, sheet
 from methods_table import NARROW, RUNS, SHOWN_AS
 from methods_tasks import TASKS, load
 
@@ -107,7 +107,13 @@ def _kept(task: Task, judges: Judges, results: Path) -> tuple[dict[str, dict[str
     rows = {row["label"]: row for row in found["rows"]}
     pictured = [label for label, row in rows.items() if row["measures"]]
     titles = [_title(task, label) for label in pictured]
-    columns = columns_of(path.with_suffix(".png"), titles, paired=task.paired, rows=min(ROWS, len(task.test)))
+    columns = columns_of(
+        path.with_suffix(".png"),
+        titles,
+        closed=has_targets(task),
+        rows=min(ROWS, len(task.test)),
+        row_labels=row_labels_of(task),
+    )
     return rows, {label: columns[title] for label, title in zip(pictured, titles, strict=True)}
 
 
@@ -152,6 +158,8 @@ def _task_told(task: Task, judges: Judges) -> dict[str, Any]:
         "test_images": len(task.test),
         "test_subjects": len({sample.subject for sample in task.test}),
         "real_images": len(task.real),
+        **({"targets": list(task.targets)} if task.targets else {}),
+        **({"single": True, "crop_px": task.crop_px} if task.single else {}),
         "features": judges.features_name,
         "judges": {"segmenter_steps": SEGMENTER.total_steps, "classifier_steps": CLASSIFIER.total_steps},
         "conventions": {name: MEASURES[name].convention.format(**names) for name in task.measures},

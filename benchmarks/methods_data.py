@@ -16,6 +16,7 @@ from medgan.samples.paired import match_pairs
 from medgan.samples.prepared import PreparedCase, open_prepared, save_prepared
 from medgan.samples.seeds import rng_for
 from medgan.samples.square import Square
+from medgan.settings.domains import LETTERS, Domain
 from medgan.transforms.trace import Prepared
 
 Pixels = npt.NDArray[np.float32]
@@ -33,6 +34,7 @@ class Sample:
         field: What shows something, (size_px, size_px): the retina, the brain.
         label: Labels as in the mask's file, (size_px, size_px); None without a mask.
         target: The true image of the other domain, as ``image``; None where there are no pairs.
+        to: The domain that it is translated to; of a real image of a target domain, that domain.
     """
 
     name: str
@@ -41,19 +43,21 @@ class Sample:
     field: Region
     label: npt.NDArray[Any] | None = None
     target: Pixels | None = None
+    to: Domain = "b"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A translation from domain a to b, with who is trained on and who is tested.
+    """A translation from domain a to b, or to each of several, with who is trained on and who is tested.
 
     Args:
         name: Name of its files.
         title: What is translated into what.
-        train: Training cases of a and of b.
-        test: Test images of a.
-        real: Images of b of the test subjects.
-        known: Images of b of the training subjects, as many as ``test``: how far real images are from real ones.
+        train: Training cases of a, of b and so on.
+        test: Test images of a, each once for every target domain.
+        real: Images of the target domains of the test subjects.
+        known: Images of the target domains of the training subjects, at most as many as ``test``: how far real images
+            are from real ones.
         label_value: Value of the structure in the masks; None where there are none.
         size_px: Side of the squares.
         steps: Training steps of every method.
@@ -61,11 +65,14 @@ class Task:
         measures: What is measured, by name.
         paired: Whether a case of a has one of b on the same grid.
         flips: How training samples are mirrored.
+        targets: Names of the target domains, for a picture's rows; none where there is one.
+        crop_px: Side of the squares that are trained on, where it is not ``size_px``.
+        single: Whether each test image has a training of its own, from one case of a and one of b alone.
     """
 
     name: str
     title: str
-    train: tuple[Sequence[PreparedCase], Sequence[PreparedCase]]
+    train: tuple[Sequence[PreparedCase], ...]
     test: Sequence[Sample]
     real: Sequence[Sample]
     known: Sequence[Sample]
@@ -76,6 +83,14 @@ class Task:
     paired: bool
     label_value: int | None = None
     flips: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    crop_px: int | None = None
+    single: bool = False
+
+    @property
+    def letters(self) -> tuple[Domain, ...]:
+        """The target domains."""
+        return LETTERS[1 : len(self.train)]
 
     @property
     def channels(self) -> int:

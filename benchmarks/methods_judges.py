@@ -14,7 +14,7 @@ from methods_data import Task
 from medgan.downstream.classification import Classifier, ClassifierRecipe
 from medgan.downstream.segmentation import Segmenter, SegmenterRecipe
 from medgan.networks.feature_network import FeatureNetwork
-from medgan.samples.labelled import LabelledSamples
+from medgan.samples.labelled import LabelledSamples, Target
 from medgan.samples.seeds import seed_for
 from medgan.settings.features import FeatureSettings
 from medgan.settings.loop import LoopSettings
@@ -56,7 +56,7 @@ class Judges:
     ) -> None:
         self.task, self.folder = task, folder
         self.features_name = features
-        self._recipes = {"segmenter": segmenter, "classifier": classifier}
+        self._recipes = {"segmenter": segmenter, "classifier": classifier, "domains": classifier}
         self._learners: dict[str, Segmenter | Classifier] = {}
         self._features: FeatureNetwork | None = None
 
@@ -64,6 +64,11 @@ class Judges:
         """Where the segmenter finds the structure, (N, H, W), 1 or 0."""
         learner = self._trained("segmenter")
         return np.concatenate([learner.probabilities(part).argmax(dim=1).numpy() for part in _parts(images)])
+
+    def domains(self, images: Pixels) -> npt.NDArray[np.float64]:
+        """Probability that a classifier of real images gives to each domain, (N, domains)."""
+        learner = self._trained("domains")
+        return np.concatenate([learner.probabilities(part).double().numpy() for part in _parts(images)])
 
     def quality(self, images: Pixels) -> npt.NDArray[np.float64]:
         """Probability that the classifier gives to good quality, (N,)."""
@@ -88,7 +93,7 @@ class Judges:
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of the weights of the judges that the measures ask, by name: others would say other numbers."""
-        wanted = {"segmenter": "dice", "classifier": "quality"}
+        wanted = {"segmenter": "dice", "classifier": "quality", "domains": "domain"}
         names = [name for name, measure in wanted.items() if measure in self.task.measures]
         for name in names:
             self._trained(name)
@@ -99,22 +104,30 @@ class Judges:
         if name not in self._learners:
             torch.manual_seed(seed_for(SEED, name))
             recipe = self._recipes[name]
-            learner = (Segmenter if name == "segmenter" else Classifier)(recipe, channels=self.task.channels, classes=2)
+            classes = len(self.task.train) if name == "domains" else 2
+            kind = Segmenter if name == "segmenter" else Classifier
+            learner = kind(recipe, channels=self.task.channels, classes=classes)
             due = {"task": self.task.digest(), "recipe": recipe.model_dump(mode="json")}
             _filled(learner, self._samples(name), self.folder / name, due=due)
             self._learners[name] = learner
         return self._learners[name]
 
     def _samples(self, name: str) -> LabelledSamples:
-        """Real images of the target domain with their masks, or of both domains with their quality."""
+        """Real images of the target domain with their masks, or of all domains with their quality or domain."""
         task, recipe = self.task, self._recipes[name]
         sides = task.train[1:] if name == "segmenter" else task.train
-        value = task.label_value or 1
+        pools = [[case for side in sides for case in side]]
+        target: Target = "segmentation" if name == "segmenter" else "quality"
+        values = {0: 0, task.label_value or 1: 1} if name == "segmenter" else {0: 0, 1: 1}
+        if name == "domains":  # every domain as often, however few its images
+            pools = [list(side) for side in sides]
+            number = {case.case.case_id: place for place, side in enumerate(sides) for case in side}
+            target, values = lambda case: number[case.case_id], {place: place for place in range(len(sides))}
         return LabelledSamples(
-            [[case for side in sides for case in side]],
-            weights=[1],
-            target="segmentation" if name == "segmenter" else "quality",
-            label_values={0: 0, value: 1} if name == "segmenter" else {0: 0, 1: 1},
+            pools,
+            weights=[1] * len(pools),
+            target=target,
+            label_values=values,
             size_px=task.size_px,
             augment=build(recipe.augment),
             seed=SEED,

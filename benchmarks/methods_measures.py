@@ -16,9 +16,11 @@ from medgan.metrics import overlap, similarity
 from medgan.metrics.distribution import kernel_distance, sliced_wasserstein
 from medgan.metrics.interval import mean_estimate, subject_means
 from medgan.samples.seeds import rng_for
+from medgan.settings.domains import LETTERS
 
 Pixels = npt.NDArray[np.float32]
 PATCH_PX, PATCHES, DIRECTIONS = 7, 64, 64
+DENSE_PATCHES = 2048
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,12 @@ MEASURES: Mapping[str, Measure] = {
         "training subjects, gives to each image",
         better="high",
     ),
+    "domain": Measure(
+        title="share taken for the wanted domain",
+        convention="share of the images that a classifier, trained on real images of all domains of the training "
+        "subjects, takes for the domain that they were translated to; the targets together",
+        better="high",
+    ),
     "kept": Measure(
         title="SSIM to the source",
         convention="SSIM of each translated image to its own source (grey: mean of the channels; data_range 2) inside "
@@ -99,6 +107,12 @@ MEASURES: Mapping[str, Measure] = {
         better="low",
         digits=1,
         of_set=True,
+    ),
+    "reference": Measure(
+        title="sliced Wasserstein to the reference",
+        convention=f"sliced Wasserstein distance of {PATCH_PX} x {PATCH_PX} patches of pixels ({DENSE_PATCHES} an "
+        f"image, {DIRECTIONS} directions) of each image to the one that it was to look like, in units of [-1, 1]",
+        better="low",
     ),
     "sliced_wasserstein": Measure(
         title="sliced Wasserstein",
@@ -121,7 +135,7 @@ def of_real(task: Task, judges: Judges) -> dict[str, Any]:
     for name in task.measures:
         if MEASURES[name].of_set:
             found[name] = _measured(name, _stack(task.known), task.known, task=task, judges=judges)
-        elif name in ("dice", "quality"):
+        elif name in ("dice", "quality", "domain"):
             found[name] = _measured(name, _stack(task.real), task.real, task=task, judges=judges)
     return found
 
@@ -144,7 +158,9 @@ def real_diversity(task: Task, judges: Judges) -> float:
 
 def _measured(name: str, outputs: Pixels, samples: Sequence[Sample], *, task: Task, judges: Judges) -> dict[str, Any]:
     if MEASURES[name].of_set:
-        return {"value": _OF_SETS[name](outputs, task, judges)}
+        own, real = _by_target(outputs, samples, task), _by_target(_stack(task.real), task.real, task)
+        of_each = [_OF_SETS[name](made, true, task, judges) for made, true in zip(own, real, strict=True)]
+        return {"value": float(np.mean(of_each))}
     values = _OF_IMAGES[name](outputs, samples, task, judges)
     subjects = [sample.subject for sample in samples]
     found = mean_estimate(values, subjects)
@@ -162,21 +178,31 @@ def _measured(name: str, outputs: Pixels, samples: Sequence[Sample], *, task: Ta
     }
 
 
-def _kernel(outputs: Pixels, task: Task, judges: Judges) -> float:
-    return kernel_distance(judges.pooled(outputs), judges.pooled(_stack(task.real)))
+def _by_target(images: Pixels, samples: Sequence[Sample], task: Task) -> list[Pixels]:
+    """The images of each target domain."""
+    return [images[[sample.to == letter for sample in samples]] for letter in task.letters]
 
 
-def _sliced(outputs: Pixels, task: Task, judges: Judges) -> float:
+def _kernel(outputs: Pixels, real: Pixels, task: Task, judges: Judges) -> float:
+    return kernel_distance(judges.pooled(outputs), judges.pooled(real))
+
+
+def _sliced(outputs: Pixels, real: Pixels, task: Task, judges: Judges) -> float:
+    return _patch_distance(outputs, real, patches=PATCHES)
+
+
+def _patch_distance(images: Pixels, others: Pixels, *, patches: int) -> float:
     rng = rng_for(0, "directions")
-    directions = rng.normal(size=(DIRECTIONS, task.channels * PATCH_PX**2))
+    directions = rng.normal(size=(DIRECTIONS, images.shape[1] * PATCH_PX**2))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    return sliced_wasserstein(_patches(outputs), _patches(_stack(task.real)), directions=directions)
+    own, other = (_patches(each, patches) for each in (images, others))
+    return sliced_wasserstein(own, other, directions=directions)
 
 
-def _patches(images: Pixels) -> npt.NDArray[np.float64]:
+def _patches(images: Pixels, count: int) -> npt.NDArray[np.float64]:
     rng = rng_for(0, "patches")
     side = images.shape[-1] - PATCH_PX + 1
-    tops, lefts = rng.integers(side, size=(2, len(images), PATCHES))
+    tops, lefts = rng.integers(side, size=(2, len(images), count))
     cut = [
         image[:, top : top + PATCH_PX, left : left + PATCH_PX].ravel()
         for image, rows, columns in zip(images, tops, lefts, strict=True)
@@ -222,6 +248,10 @@ def _sharpness(sample: Sample, output: Pixels) -> float:
     return own / true if true > 0 else math.nan
 
 
+def _reference(sample: Sample, output: Pixels) -> float:
+    return _patch_distance(output[None], _true(sample)[None], patches=DENSE_PATCHES)
+
+
 def _roughness(image: Pixels, field: npt.NDArray[np.bool_]) -> float:
     down, right = (np.abs(np.diff(image, axis=axis)).mean(axis=0) for axis in (1, 2))
     steps = np.concatenate([down[field[1:] & field[:-1]], right[field[:, 1:] & field[:, :-1]]])
@@ -243,11 +273,16 @@ def _quality(outputs: Pixels, samples: Sequence[Sample], task: Task, judges: Jud
     return [float(value) for value in judges.quality(outputs)]
 
 
+def _domain(outputs: Pixels, samples: Sequence[Sample], task: Task, judges: Judges) -> list[float]:
+    taken = judges.domains(outputs).argmax(axis=1)
+    return [float(LETTERS[place] == sample.to) for place, sample in zip(taken, samples, strict=True)]
+
+
 def _stack(samples: Sequence[Sample]) -> Pixels:
     return np.stack([sample.image for sample in samples])
 
 
-_OF_SETS: Mapping[str, Callable[[Pixels, Task, Judges], float]] = {
+_OF_SETS: Mapping[str, Callable[[Pixels, Pixels, Task, Judges], float]] = {
     "kernel_distance": _kernel,
     "sliced_wasserstein": _sliced,
 }
@@ -256,8 +291,10 @@ _OF_IMAGES: Mapping[str, Callable[..., list[float]]] = {
     "ssim": _of_pair(_ssim),
     "mae": _of_pair(_mae),
     "kept": _of_pair(_kept),
+    "reference": _of_pair(_reference),
     "sharpness": _of_pair(_sharpness),
     "perceptual": _perceptual,
     "dice": _dice,
     "quality": _quality,
+    "domain": _domain,
 }

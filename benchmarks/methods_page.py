@@ -94,16 +94,24 @@ def _cell(name: str, found: Mapping[str, Any] | None, *, absent: str) -> str:
 
 
 def _setting(told: Mapping[str, Any]) -> str:
-    a, b = told["training_cases"]
-    subjects_a, subjects_b = told["training_subjects"]
+    sides = list(zip(told["training_cases"], told["training_subjects"], strict=True))
+    (a, subjects_a), targets = sides[0], sides[1:]
+    of_targets = " and ".join(
+        f"{cases} of {_target(told, i)} ({people} subjects)" for i, (cases, people) in enumerate(targets)
+    )
     test = f"{told['test_images']} images of {told['test_subjects']} other subjects"
     by = "; ".join(f"{name}{mark}" for name, mark in _machines(told).items())
     return (
         f"{told['steps']} steps of batch {told['batch_size']} at {told['size_px']} px. Trained on {a} cases of the "
-        f"source ({subjects_a} subjects) and {b} of the target ({subjects_b} subjects); measured on {test}. Means over "
+        f"source ({subjects_a} subjects) and {of_targets}; measured on {test}. Means over "
         "subjects, with 95 % t intervals; a number without an interval is one of the whole set. Seconds are processor "
         f"time of one thread: {by}. Times of one machine alone compare."
     )
+
+
+def _target(told: Mapping[str, Any], place: int) -> str:
+    names = told.get("targets")
+    return f"`{names[place]}`" if names else "the target"
 
 
 def _conventions(told: Mapping[str, Any]) -> list[str]:

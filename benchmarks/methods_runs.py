@@ -4,7 +4,7 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ from methods_table import NARROW, RATE
 from medgan import discover
 from medgan.errors import MedganError
 from medgan.samples.paired import PairedSamples
+from medgan.samples.prepared import PreparedCase
 from medgan.samples.seeds import seed_for
 from medgan.samples.unpaired import UnpairedSamples
+from medgan.settings.domains import LETTERS, Domain
 from medgan.settings.loop import LoopSettings
 from medgan.settings.recipe import Recipe
 from medgan.training.device import pick_precision
@@ -64,7 +66,11 @@ def recipe_of(label: str, task: Task) -> Recipe:
     start: dict[str, Any] = {"preset": preset or None}
     published = recipe_type.model_validate(start)
     narrow = {key: value for key, value in NARROW.items() if key in recipe_type.model_fields and key not in own}
-    shared: dict[str, Any] = {"crop_px": task.size_px, "batch_size": task.batch_size, "flips": task.flips}
+    shared: dict[str, Any] = {
+        "crop_px": task.crop_px or task.size_px,
+        "batch_size": task.batch_size,
+        "flips": task.flips,
+    }
     shared["learning_rate"] = RATE * published.learning_rate
     if published.total_steps:
         # Where the critic steps several times for each step of the generator, a step of the task is the generator's.
@@ -104,31 +110,80 @@ def outcome(label: str, task: Task, folder: Path) -> Outcome:
 def _made(label: str, recipe: Recipe, task: Task, run: Path) -> Outcome:
     name, _, preset = label.partition(":")
     torch.set_num_threads(1)
-    torch.manual_seed(seed_for(SEED, "init"))
     method: type[Translator] = discover.load("medgan.methods", name).method
-    learner = method(recipe, shape=SampleShape(task.channels, recipe.neighbours, task.size_px))
     summary = recipe.presets[preset].summary if preset in recipe.presets else method.summary
     facts: dict[str, Any] = {"summary": summary, "paper": method.paper, "needs_pairs": method.needs_pairs}
-    facts["parameters"] = sum(parameter.numel() for parameter in learner.parameters())
     facts["machine"] = f"{processor()}, {pick_precision('auto', torch.device('cpu'))}"
-    empty = np.zeros((0, task.channels, task.size_px, task.size_px), np.float32)
-    try:
-        facts |= _trained(learner, recipe, task, run)
-    except MedganError as error:
-        return Outcome(facts={**facts, "failed": str(error)}, outputs=empty, styles=empty[None])
-    began = time.process_time()
-    outputs = translated(learner, task.test)
-    facts["translating_cpu_s"] = round((time.process_time() - began) / max(1, len(task.test)), 4)
-    return Outcome(facts=facts, outputs=outputs, styles=_styles(learner, task.test))
+    outputs = np.zeros((len(task.test), task.channels, task.size_px, task.size_px), np.float32)
+    parts, styles = [], outputs[None, :0]
+    for training in _trainings(task, many_domains=method.many_domains):
+        torch.manual_seed(seed_for(SEED, "init"))
+        shape = SampleShape(task.channels, recipe.neighbours, recipe.crop_px, domains=len(training.sides))
+        learner = method(recipe, shape=shape)
+        part: dict[str, Any] = {"parameters": sum(parameter.numel() for parameter in learner.parameters())}
+        try:
+            part |= _trained(learner, training.sides, run / training.name)
+        except MedganError as error:
+            facts |= {**part, "failed": str(error)}
+            return Outcome(facts=facts, outputs=outputs[:0], styles=outputs[None, :0])
+        began = time.process_time()
+        for letter, numbers in training.shown.items():
+            outputs[numbers] = translated(learner, [task.test[number] for number in numbers], to=letter)
+        parts.append({**part, "translating_cpu_s": time.process_time() - began})
+        styles = _styles(learner, task.test)
+    return Outcome(facts=facts | _joined(parts, len(task.test)), outputs=outputs, styles=styles)
 
 
-def _trained(learner: Translator, recipe: Recipe, task: Task, run: Path) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class _Training:
+    """One of the trainings that a task asks of a method.
+
+    Args:
+        name: Of its folder.
+        sides: Training cases, by domain.
+        shown: Numbers of the test images that it translates, by the letter of the domain that it makes of them.
+    """
+
+    name: str
+    sides: Sequence[Sequence[PreparedCase]]
+    shown: Mapping[Domain, list[int]]
+
+
+def _trainings(task: Task, *, many_domains: bool) -> Iterator[_Training]:
+    """One for every test image where a task has single images; else one for each target domain, or for all of them."""
+    if task.single:
+        for number, sides in enumerate(zip(*task.train, strict=True)):
+            yield _Training(name=f"image-{number}", sides=[[case] for case in sides], shown={"b": [number]})
+        return
+    numbers = {letter: [n for n, sample in enumerate(task.test) if sample.to == letter] for letter in task.letters}
+    if many_domains:
+        yield _Training(name="all", sides=task.train, shown=numbers)
+        return
+    for letter, side in zip(task.letters, task.train[1:], strict=True):
+        yield _Training(name=letter, sides=[task.train[0], side], shown={"b": numbers[letter]})
+
+
+def _joined(parts: Sequence[Mapping[str, Any]], images: int) -> dict[str, Any]:
+    """What the trainings of a method took together; a step is one of each of them."""
+    seconds = [part["step_cpu_s"] for part in parts]
+    return {
+        "parameters": sum(part["parameters"] for part in parts),
+        "steps": parts[0]["steps"],
+        "fit_cpu_s": round(sum(part["fit_cpu_s"] for part in parts), 2),
+        "alarms": sorted({alarm for part in parts for alarm in part["alarms"]}),
+        "step_cpu_s": None if None in seconds else round(sum(seconds), 4),
+        "translating_cpu_s": round(sum(part["translating_cpu_s"] for part in parts) / max(1, images), 4),
+    }
+
+
+def _trained(learner: Translator, sides: Sequence[Sequence[PreparedCase]], run: Path) -> dict[str, Any]:
     """Train with medgan's own samples and loop; the time of a step is that of the processor, whatever else runs."""
-    kind = PairedSamples if learner.learns_by_pairs(learner.recipe) else UnpairedSamples
-    samples = kind(*task.train, neighbours=1, size_px=task.size_px, flips=recipe.flips, seed=SEED)
+    recipe = learner.recipe
+    kind = PairedSamples if learner.learns_by_pairs(recipe) else UnpairedSamples
+    samples = kind(*sides, neighbours=1, size_px=recipe.crop_px, flips=recipe.flips, seed=SEED)
     began = time.process_time()
     if type(learner).fit is not Translator.fit:
-        learner.fit(samples.each("a"), samples.each("b"))
+        learner.fit(*(samples.each(letter) for letter in LETTERS[: len(sides)]))
     fitted = time.process_time()
     count = recipe.batch_size
     settings = LoopSettings(
@@ -158,11 +213,11 @@ def processor() -> str:
 
 
 @torch.no_grad()
-def translated(learner: Translator, samples: Sequence[Sample]) -> Pixels:
+def translated(learner: Translator, samples: Sequence[Sample], *, to: Domain = "b") -> Pixels:
     """What a method makes of test images, (N, C, size_px, size_px) in [-1, 1]."""
     learner.eval()
     images = torch.from_numpy(np.stack([sample.image for sample in samples]))
-    return torch.cat([learner.translate(part, to="b") for part in images.split(BATCH)]).float().numpy()
+    return torch.cat([learner.translate(part, to=to) for part in images.split(BATCH)]).float().numpy()
 
 
 @torch.no_grad()

@@ -18,8 +18,10 @@ SRGAN = ("srgan:srresnet-mse", "srgan:srresnet-features", "srgan:srgan-mse", "sr
 RESOLUTION = (*SRGAN, "johnson_resolution", "johnson_resolution:pixels")
 
 RUNS: Mapping[str, tuple[str, ...]] = {
-    "dermoscopy_to_clinical": (*UNPAIRED, *COMPARED, *STYLE),
+    "dermoscopy_to_clinical": (*UNPAIRED, *COMPARED, *CHANGE, *STYLE),
     "poor_to_good_fundus": (*UNPAIRED, *CHANGE, *STYLE),
+    "fundus_sites": (*TRIVIAL, "cyclegan", "cyclegan:change", "stargan", "stargan:change"),
+    "single_fundus": (*TRIVIAL, *STYLE, "cyclegan", "cut", "cut:sincut"),
     "t1_to_flair": (
         *UNPAIRED,
         *COMPARED,

@@ -1,4 +1,4 @@
-"""The five tasks of benchmarks/methods.py, on the real images that MEDGAN_DATA names."""
+"""The seven tasks of benchmarks/methods.py, on the real images that MEDGAN_DATA names."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from methods_data import Pixels, Region, Task, derived, samples_of
+from methods_data import Pixels, Region, Sample, Task, centre, derived, samples_of
 from torch.nn.functional import interpolate
 
 from medgan.manifests.manifest import Manifest, read_manifest
 from medgan.manifests.split import make_folds
 from medgan.samples.prepared import PreparedCase
+from medgan.samples.seeds import rng_for
 from medgan.samples.square import Square
 from medgan.samples.store import PreparedStore
+from medgan.settings.domains import LETTERS
 from medgan.settings.preparation import Preparation
 
 MANIFESTS = Path(__file__).parent.parent / "data_manifests"
@@ -23,8 +25,9 @@ SEED = 5
 TEST_IMAGES = 60
 FACTOR = 4
 SIZE_PX = 64
+SINGLE_PX, SINGLE_IMAGES = 160, 6
 
-Sides = tuple[list[PreparedCase], list[PreparedCase]]
+Sides = tuple[list[PreparedCase], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,18 +36,18 @@ class Source:
 
     Args:
         manifest: Name of the table in data_manifests.
-        domains: Domains a and b.
+        domains: Domains a, b and so on.
         preparation: How the images are prepared.
         folds: The first of so many folds is tested on.
     """
 
     manifest: str
-    domains: tuple[str, str]
+    domains: tuple[str, ...]
     preparation: Preparation
     folds: int
 
     def cases(self, data: Path, work: Path) -> tuple[Sides, Sides]:
-        """Prepared cases of a and b: those of the training subjects, and those of the test subjects."""
+        """Prepared cases of a, b and so on: those of the training subjects, and those of the test subjects."""
         table = read_manifest(MANIFESTS / f"{self.manifest}.csv", root=data)
         kept = replace(table, cases=tuple(case for case in table if case.domain in self.domains))
         folds = make_folds(kept, folds=self.folds, seed=SEED, stratify=None)
@@ -52,8 +55,7 @@ class Source:
         opened = {case.case.case_id: case for case in store.add_all(kept, kept, workers=1)}
 
         def of(part: Manifest) -> Sides:
-            a, b = ([opened[c.case_id] for c in part if c.domain == domain] for domain in self.domains)
-            return a, b
+            return tuple([opened[case.case_id] for case in part if case.domain == domain] for domain in self.domains)
 
         return of(kept.of_subjects(folds.train(0))), of(kept.of_subjects(folds.test(0)))
 
@@ -68,6 +70,13 @@ RETINA = Source(
     domains=("poor", "good"),
     preparation=Preparation(preset="fundus", size_px=SIZE_PX),
     folds=5,
+)
+SITES = Source(
+    manifest="fundus_sites",
+    domains=("deepdrid", "idrid", "chase"),
+    # The middle 64 px of these lie within the field of view of every camera, whose shape would tell the site.
+    preparation=Preparation(preset="fundus", size_px=88),
+    folds=3,
 )
 BRAIN = Source(manifest="t1_to_flair", domains=("t1", "flair"), preparation=SLICES_3_MM, folds=3)
 BRAIN_FINE = replace(BRAIN, preparation=SLICES_2_MM)
@@ -126,6 +135,65 @@ def _super_resolution(data: Path, work: Path) -> Task:
     return _task("super_resolution", sides(train[0]), sides(test[0]), settings=settings, paired=True)
 
 
+def _fundus_sites(data: Path, work: Path) -> Task:
+    store = work / "prepared"
+    train, test = (tuple(_middles(side, store, SIZE_PX) for side in part) for part in SITES.cases(data, work))
+    letters = LETTERS[1 : len(train)]
+    settings = {"title": "fundus photographs of one site to the looks of two others", "steps": 400, "batch_size": 2}
+    settings |= {"measures": ("domain", "kernel_distance", "sliced_wasserstein", "kept"), "targets": SITES.domains[1:]}
+    task = _task("fundus_sites", train, test, settings=settings, paired=False)
+    cut = partial(samples_of, size_px=SIZE_PX, count=TEST_IMAGES // len(letters), seed=SEED)
+
+    def of(sides: Sides) -> list[Sample]:
+        return [replace(one, to=to) for to, side in zip(letters, sides[1:], strict=True) for one in cut(side)]
+
+    sent = [replace(one, name=f"{one.name} to {to}", to=to) for one in cut(test[0]) for to in letters]
+    return replace(task, test=sent, real=of(test), known=of(train))
+
+
+def _single_fundus(data: Path, work: Path) -> Task:
+    larger = replace(SITES, domains=("deepdrid", "chase"), preparation=Preparation(preset="fundus", size_px=220))
+    chosen = [_one_each(side, SINGLE_IMAGES) for side in larger.cases(data, work)[0]]
+    sides = tuple(_middles(side, work / "prepared", SINGLE_PX) for side in chosen)
+    a, b = ([centre(case, 0, size_px=SINGLE_PX) for case in side] for side in sides)
+    test = [
+        Sample(name=case.case.case_id, subject=case.case.subject_id, image=image, field=field, target=target)
+        for case, (image, field, _), (target, _, _) in zip(sides[0], a, b, strict=True)
+    ]
+    real = [replace(sample, image=target, target=None) for sample, (target, _, _) in zip(test, b, strict=True)]
+    return Task(
+        name="single_fundus",
+        title="one fundus photograph to the looks of one other",
+        train=sides,
+        test=test,
+        real=real,
+        known=real,
+        size_px=SINGLE_PX,
+        crop_px=SIZE_PX,
+        steps=300,
+        batch_size=4,
+        measures=("reference", "kept"),
+        paired=False,
+        single=True,
+    )
+
+
+def _one_each(cases: Sequence[PreparedCase], count: int) -> list[PreparedCase]:
+    """The first case of each of so many subjects, in an order drawn from the seed."""
+    first: dict[str, PreparedCase] = {}
+    for case in cases:
+        first.setdefault(case.case.subject_id, case)
+    names = sorted(first)
+    return [first[names[place]] for place in rng_for(SEED, "single images").permutation(len(names))[:count]]
+
+
+def _middles(cases: Sequence[PreparedCase], store: Path, size_px: int) -> list[PreparedCase]:
+    """The middle squares of cases, in their own domains."""
+    make = partial(_middle_square, size_px=size_px)
+    cut = [derived(case, store, what=f"middle-{size_px}", make=make) for case in cases]
+    return [replace(one, case=replace(one.case, domain=case.case.domain)) for one, case in zip(cut, cases, strict=True)]
+
+
 def _task(name: str, train: Sides, test: Sides, *, settings: Mapping[str, Any], paired: bool) -> Task:
     cut = partial(samples_of, size_px=SIZE_PX, count=TEST_IMAGES, seed=SEED, least_field=0.2)
     return Task(
@@ -151,9 +219,9 @@ def _mask_image(case: PreparedCase) -> tuple[Pixels, Region, Any]:
     return np.repeat(picture[None], 3, axis=0), np.array(case.field), np.array(case.label)
 
 
-def _middle_square(case: PreparedCase) -> tuple[Pixels, Region, Any]:
+def _middle_square(case: PreparedCase, *, size_px: int = SIZE_PX) -> tuple[Pixels, Region, Any]:
     height, width = case.shape[-2:]
-    square = Square(top=(height - SIZE_PX) // 2, left=(width - SIZE_PX) // 2, size_px=SIZE_PX)
+    square = Square(top=(height - size_px) // 2, left=(width - size_px) // 2, size_px=size_px)
     return square.cut(case.pixels, fill=-1), square.cut(case.field, fill=0), None
 
 
@@ -192,6 +260,8 @@ TASKS: Mapping[str, Callable[[Path, Path], Task]] = {
             "measures": ("quality", "kernel_distance", "sliced_wasserstein", "kept"),
         },
     ),
+    "fundus_sites": _fundus_sites,
+    "single_fundus": _single_fundus,
     "t1_to_flair": _t1_to_flair,
     "mask_to_dermoscopy": _mask_to_dermoscopy,
     "super_resolution": _super_resolution,

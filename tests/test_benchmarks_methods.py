@@ -144,13 +144,13 @@ def test_what_another_machine_wrote_is_kept_beside_what_is_run_here(make_task, t
         return json.loads((results / f"{task.name}.json").read_text())["rows"]
 
     write("first", "pix2pix", "one")
-    before = methods_sheets.columns_of(results / f"{task.name}.png", ["pix2pix"], paired=True)["pix2pix"]
+    before = methods_sheets.columns_of(results / f"{task.name}.png", ["pix2pix"], closed=True)["pix2pix"]
     rows = write("second", "identity", "another")
     assert [(row["label"], row["machine"].split(",")[0]) for row in rows] == [
         ("identity", "another"),
         ("pix2pix", "one"),
     ]
-    columns = methods_sheets.columns_of(results / f"{task.name}.png", ["identity", "pix2pix"], paired=True)
+    columns = methods_sheets.columns_of(results / f"{task.name}.png", ["identity", "pix2pix"], closed=True)
     np.testing.assert_array_equal(columns["pix2pix"], before)
     shown = np.array(columns["identity"][1])[::4, ::4].astype(float)  # a corner of the picture of 32 px in its 128
     expected = methods_sheets.picture(task.test[1].image).astype(float)
@@ -162,11 +162,11 @@ def test_a_sheet_of_several_bands_gives_its_columns_back(make_task, tmp_path):
     task, rng = make_task(), np.random.default_rng(1)
     made = {f"m{n}": [rng.integers(0, 256, (128, 128, 3)).astype(np.uint8) for _ in range(4)] for n in range(11)}
     methods_sheets.sheet(task, list(made.items()), tmp_path / "sheet.png")
-    found = methods_sheets.columns_of(tmp_path / "sheet.png", list(made), paired=True)
+    found = methods_sheets.columns_of(tmp_path / "sheet.png", list(made), closed=True)
     for label, pictures in made.items():
         np.testing.assert_array_equal(found[label], pictures, err_msg=label)
     with pytest.raises(ValueError, match=r"no sheet of|methods take"):
-        methods_sheets.columns_of(tmp_path / "sheet.png", list(made)[:3], paired=True)
+        methods_sheets.columns_of(tmp_path / "sheet.png", list(made)[:3], closed=True)
 
 
 def test_times_of_other_machines_are_told_apart():
