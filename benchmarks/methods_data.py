@@ -100,7 +100,8 @@ class Task:
     def digest(self) -> str:
         """Of the images and of how long is trained: results under another digest do not compare."""
         keys = [case.key for side in self.train for case in side] + [sample.name for sample in self.test]
-        told = f"{self.size_px} {self.steps} {self.batch_size} {self.flips} {' '.join(keys)}"
+        sides = f"{self.size_px} of {self.crop_px}" if self.crop_px else f"{self.size_px}"
+        told = f"{sides} {self.steps} {self.batch_size} {self.flips} {' '.join(keys)}"
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

@@ -100,10 +100,11 @@ def _setting(told: Mapping[str, Any]) -> str:
         f"{cases} of {_target(told, i)} ({people} subjects)" for i, (cases, people) in enumerate(targets)
     )
     test = f"{told['test_images']} images of {told['test_subjects']} other subjects"
+    crops = f", trained on crops of {told['crop_px']} px" if "crop_px" in told else ""
     by = "; ".join(f"{name}{mark}" for name, mark in _machines(told).items())
     return (
-        f"{told['steps']} steps of batch {told['batch_size']} at {told['size_px']} px. Trained on {a} cases of the "
-        f"source ({subjects_a} subjects) and {of_targets}; measured on {test}. Means over "
+        f"{told['steps']} steps of batch {told['batch_size']} at {told['size_px']} px{crops}. Trained on {a} cases of "
+        f"the source ({subjects_a} subjects) and {of_targets}; measured on {test}. Means over "
         "subjects, with 95 % t intervals; a number without an interval is one of the whole set. Seconds are processor "
         f"time of one thread: {by}. Times of one machine alone compare."
     )

@@ -25,6 +25,7 @@ SEED = 5
 TEST_IMAGES = 60
 FACTOR = 4
 SIZE_PX = 64
+SITES_PX = 128
 SINGLE_PX, SINGLE_IMAGES = 160, 6
 
 Sides = tuple[list[PreparedCase], ...]
@@ -74,8 +75,8 @@ RETINA = Source(
 SITES = Source(
     manifest="fundus_sites",
     domains=("deepdrid", "idrid", "chase"),
-    # The middle 64 px of these lie within the field of view of every camera, whose shape would tell the site.
-    preparation=Preparation(preset="fundus", size_px=88),
+    # The middle 128 px of these lie within the field of view of every camera, whose shape would tell the site.
+    preparation=Preparation(preset="fundus", size_px=176),
     folds=3,
 )
 BRAIN = Source(manifest="t1_to_flair", domains=("t1", "flair"), preparation=SLICES_3_MM, folds=3)
@@ -137,18 +138,28 @@ def _super_resolution(data: Path, work: Path) -> Task:
 
 def _fundus_sites(data: Path, work: Path) -> Task:
     store = work / "prepared"
-    train, test = (tuple(_middles(side, store, SIZE_PX) for side in part) for part in SITES.cases(data, work))
+    train, test = (tuple(_middles(side, store, SITES_PX) for side in part) for part in SITES.cases(data, work))
     letters = LETTERS[1 : len(train)]
-    settings = {"title": "fundus photographs of one site to the looks of two others", "steps": 400, "batch_size": 2}
-    settings |= {"measures": ("domain", "kernel_distance", "sliced_wasserstein", "kept"), "targets": SITES.domains[1:]}
-    task = _task("fundus_sites", train, test, settings=settings, paired=False)
-    cut = partial(samples_of, size_px=SIZE_PX, count=TEST_IMAGES // len(letters), seed=SEED)
+    cut = partial(samples_of, size_px=SITES_PX, count=TEST_IMAGES // len(letters), seed=SEED)
 
     def of(sides: Sides) -> list[Sample]:
         return [replace(one, to=to) for to, side in zip(letters, sides[1:], strict=True) for one in cut(side)]
 
-    sent = [replace(one, name=f"{one.name} to {to}", to=to) for one in cut(test[0]) for to in letters]
-    return replace(task, test=sent, real=of(test), known=of(train))
+    return Task(
+        name="fundus_sites",
+        title="fundus photographs of one site to the looks of two others",
+        train=train,
+        test=[replace(one, name=f"{one.name} to {to}", to=to) for one in cut(test[0]) for to in letters],
+        real=of(test),
+        known=of(train),
+        size_px=SITES_PX,
+        crop_px=SIZE_PX,  # crops tell little of what a site centres its photographs on
+        steps=400,
+        batch_size=2,
+        measures=("domain", "kernel_distance", "sliced_wasserstein", "kept"),
+        paired=False,
+        targets=SITES.domains[1:],
+    )
 
 
 def _single_fundus(data: Path, work: Path) -> Task:
