@@ -122,7 +122,7 @@ def _made(label: str, recipe: Recipe, task: Task, run: Path) -> Outcome:
         learner = method(recipe, shape=shape)
         part: dict[str, Any] = {"parameters": sum(parameter.numel() for parameter in learner.parameters())}
         try:
-            part |= _trained(learner, training.sides, run / training.name)
+            part |= trained(learner, training.sides, run / training.name)
         except MedganError as error:
             facts |= {**part, "failed": str(error)}
             return Outcome(facts=facts, outputs=outputs[:0], styles=outputs[None, :0])
@@ -176,11 +176,13 @@ def _joined(parts: Sequence[Mapping[str, Any]], images: int) -> dict[str, Any]:
     }
 
 
-def _trained(learner: Translator, sides: Sequence[Sequence[PreparedCase]], run: Path) -> dict[str, Any]:
+def trained(
+    learner: Translator, sides: Sequence[Sequence[PreparedCase]], run: Path, *, seed: int = SEED
+) -> dict[str, Any]:
     """Train with medgan's own samples and loop; the time of a step is that of the processor, whatever else runs."""
     recipe = learner.recipe
     kind = PairedSamples if learner.learns_by_pairs(recipe) else UnpairedSamples
-    samples = kind(*sides, neighbours=1, size_px=recipe.crop_px, flips=recipe.flips, seed=SEED)
+    samples = kind(*sides, neighbours=1, size_px=recipe.crop_px, flips=recipe.flips, seed=seed)
     began = time.process_time()
     if type(learner).fit is not Translator.fit:
         learner.fit(*(samples.each(letter) for letter in LETTERS[: len(sides)]))
@@ -188,7 +190,7 @@ def _trained(learner: Translator, sides: Sequence[Sequence[PreparedCase]], run: 
     count = recipe.batch_size
     settings = LoopSettings(
         total_steps=recipe.total_steps,
-        seed=SEED,
+        seed=seed,
         device="cpu",
         threads=1,
         ema_decay=recipe.ema_decay,

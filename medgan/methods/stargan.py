@@ -37,6 +37,10 @@ class StarGANRecipe(DiscriminatorRecipe):
     and the label is seen everywhere. The preset ``published`` has the authors' network, transposed convolutions
     included.
 
+    The preset ``change`` starts from the input, which is then real, reconstructed and of the wrong domain alone: the
+    published weights hold it there, and what is left of the label behind the first layer moves all domains alike. It
+    shows the last layer the label, too, and weighs the domain more and the way back less.
+
     ``discriminator_augment`` changes what is judged as real or fake; domains are told by images as they are.
     ``ema_decay`` counts steps of the discriminator, as ``total_steps`` does.
 
@@ -50,7 +54,9 @@ class StarGANRecipe(DiscriminatorRecipe):
             {"first_norm": "instance-affine", "padding": "zeros", "upsampling": "transposed"},
         ),
         "change": Preset(
-            "Starts from the input: for domains that differ little, and few training steps", {"predicts": "change"}
+            "Starts from the input: for domains that differ little, and few training steps",
+            # An image that comes back as it is looks real and is reconstructed: only the domain's loss moves it.
+            {"predicts": "change", "label_last": True, "weight_classification": 5.0, "weight_reconstruction": 5.0},
         ),
     }
 
@@ -84,6 +90,9 @@ class StarGANRecipe(DiscriminatorRecipe):
         default="image",
         description="image, as published; change starts from the input and suits domains that differ little",
     )
+    label_last: bool = Field(
+        default=False, description="Shows the last layer which domain is wanted, too; published: the first alone"
+    )
     discriminator_width: int = Field(default=64, ge=1, description="Channels of the discriminator's first layer")
     discriminator_halvings: int = Field(
         default=6, ge=1, description="Strided layers of the discriminator; 6 take images of 64 px and more"
@@ -91,10 +100,10 @@ class StarGANRecipe(DiscriminatorRecipe):
 
     @model_validator(mode="after")
     def _sees_the_label(self) -> Self:
-        if self.padding == "reflect" and self.first_norm.startswith("instance"):
+        if self.padding == "reflect" and self.first_norm.startswith("instance") and not self.label_last:
             raise ValueError(
                 f"first_norm {self.first_norm} takes away all that a label adds where padding is reflect: "
-                "set first_norm none, or padding zeros as published"
+                "set first_norm none, label_last true, or padding zeros as published"
             )
         return self
 
@@ -152,6 +161,7 @@ class StarGAN(Translator):
                 first_norm=recipe.first_norm,
                 padding=recipe.padding,
                 predicts=recipe.predicts,
+                label_last=recipe.label_last,
             )
         )
         judge = initialise_by_width(

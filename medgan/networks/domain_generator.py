@@ -40,6 +40,8 @@ class DomainGenerator(nn.Module):
         first_norm: What stands behind the first convolution.
         padding: Of the first three convolutions.
         predicts: ``"change"`` adds the last layer, which begins small, to the image before the tanh.
+        label_last: Lays the domain's maps beside what the last convolution sees, too, so that a domain's colour can be
+            added as it is.
 
     Source:
         Choi 2018, arXiv:1711.09020, table 4.
@@ -57,6 +59,7 @@ class DomainGenerator(nn.Module):
         first_norm: Norm = "none",
         padding: Padding = "reflect",
         predicts: Prediction = "image",
+        label_last: bool = False,
     ) -> None:
         super().__init__()
         self.domains = domains
@@ -71,8 +74,9 @@ class DomainGenerator(nn.Module):
         self.decoder = nn.Sequential(
             *activated(upsampled(4 * width, 2 * width, upsampling=upsampling, norm=norm, transposed_kernel=4)),
             *activated(upsampled(2 * width, width, upsampling=upsampling, norm=norm, transposed_kernel=4)),
-            convolution(width, channels, kernel=7, norm="none", reflect=reflect),
+            convolution(width + domains * label_last, channels, kernel=7, norm="none", reflect=reflect),
         )
+        self.label_last = label_last
         if predicts == "change":
             begin_quietly(self.decoder)
 
@@ -87,5 +91,6 @@ class DomainGenerator(nn.Module):
             (N, channels, H, W) in [-1, 1].
         """
         maps = F.one_hot(wanted, self.domains).to(image.dtype)[:, :, None, None].expand(-1, -1, *image.shape[-2:])
-        drawn = self.decoder(self.residuals(self.encoder(torch.cat([image, maps], dim=1))))
+        seen = self.decoder[:-1](self.residuals(self.encoder(torch.cat([image, maps], dim=1))))
+        drawn = self.decoder[-1](torch.cat([seen, maps], dim=1) if self.label_last else seen)
         return changed(image, drawn) if self.predicts == "change" else torch.tanh(drawn)

@@ -19,7 +19,8 @@ class DiscriminatorRecipe(Recipe):
 
     Penalties on the slope: ``weight_r1`` (Mescheder 2018, arXiv:1801.04406) at real images, 10 in the paper for
     photographs of 256 px; ``weight_gradient_penalty`` (Gulrajani 2017, arXiv:1704.00028) between real and fake ones, 10
-    in the paper. ``r1_every`` computes R1 at every so many steps with so many times the weight
+    in the paper. Of a map of logits R1 is the mean over patches of what each one's own would be, if they did not
+    overlap. ``r1_every`` computes R1 at every so many steps with so many times the weight
     (Karras 2020, arXiv:1912.04958, takes 16). A conditional discriminator's slope is that in input and output together.
     """
 

@@ -91,6 +91,22 @@ def test_instance_norm_takes_the_label_away_but_at_zero_padded_edges() -> None:
     assert abs(ours[0] - ours[1]) < 0.3 * ours[0]
 
 
+def test_the_last_layer_can_add_a_domains_colour_as_it_is() -> None:
+    """Shown the label, it needs no feature for that; else two domains differ by what is left of it behind the first."""
+    network = DomainGenerator(3, 2, width=4, blocks=1, predicts="change", label_last=True)
+    weight, shift = network.decoder[-1][0].weight, torch.tensor([0.3, -0.1, -0.2])
+    assert weight.shape[1] == 4 + 2
+    with torch.no_grad():
+        nn.init.zeros_(weight)
+        nn.init.zeros_(network.decoder[-1][0].bias)
+        weight[:, -1] = shift[:, None, None] / 49
+    image = torch.rand(1, 3, 32, 32) - 0.5
+    as_it_is, shifted = (network(image, torch.tensor([label])) for label in (0, 1))
+    torch.testing.assert_close(as_it_is, image, atol=1e-3, rtol=0)
+    gap = torch.atanh(shifted) - torch.atanh(as_it_is)
+    torch.testing.assert_close(gap, shift[None, :, None, None].expand_as(gap), atol=1e-4, rtol=0)
+
+
 def test_a_fresh_generator_of_changes_gives_its_input_back() -> None:
     network = DomainGenerator(1, 2, width=4, blocks=1, predicts="change")
     nn.init.zeros_(network.decoder[-1][0].weight)

@@ -37,15 +37,24 @@ def test_penalties_are_weighted_and_named() -> None:
     found = adversary.discriminator_losses(judge, REAL, FAKE, step=0)
     torch.manual_seed(3)
     slope = gradient_penalty(judge, REAL, FAKE)
-    torch.testing.assert_close(found["r1"], 4 * r1_penalty(judge, REAL))
+    torch.testing.assert_close(found["r1"], 4 * r1_penalty(judge, REAL) / judge(REAL)[0].numel())
     torch.testing.assert_close(found["gradient_penalty"], 10 * slope)
 
 
 def test_lazy_r1_counts_as_often_as_it_is_left_out() -> None:
     adversary, judge = made(weight_r1=4, r1_every=3)
     found = [adversary.discriminator_losses(judge, REAL, FAKE, step=step)["r1"] for step in range(6)]
-    torch.testing.assert_close(found[0], 12 * r1_penalty(judge, REAL))
+    torch.testing.assert_close(found[0], 12 * r1_penalty(judge, REAL) / judge(REAL)[0].numel())
     assert [bool(one) for one in found] == [True, False, False] * 2
+
+
+def test_r1_of_patches_that_do_not_overlap_is_the_mean_of_each_ones_own() -> None:
+    """As if each patch were an image of its own: a map of many logits is held no tighter than one logit."""
+    adversary, _ = made(weight_r1=1)
+    weights = torch.randn(1, 1, 8, 8)
+    judge = lambda images: torch.conv2d(images, weights, stride=8)  # noqa: E731
+    found = adversary.discriminator_losses(judge, REAL, FAKE, step=0)["r1"]
+    torch.testing.assert_close(found, weights.square().sum() / 2)
 
 
 def test_spectral_weights_have_a_largest_singular_value_of_one() -> None:

@@ -28,7 +28,8 @@ def test_penalties_see_every_scale() -> None:
     real = torch.rand(2, 1, 4, 4)
     adversary = Adversary(DiscriminatorRecipe(weight_r1=1.0), kind="least-squares", channels=1)
     losses = adversary.discriminator_losses(judge, real, real, step=0)
-    # A slope of 2 at 12 pixels, and of 3 where both scales look.
-    assert losses["r1"].item() == pytest.approx((12 * 4 + 4 * 9) / 2)
-    expected = r1_penalty(lambda x: torch.cat([part.flatten(1) for part in judge(x)], dim=1), real)
+    # Of 16 logits a slope of 2 / 4 at 12 pixels, and 1 / 2 more where the 4 of the other scale look.
+    assert losses["r1"].item() == pytest.approx((12 * 0.5**2 + 4 * 1.0**2) / 2)
+    rows = lambda x: [part.flatten(1) for part in judge(x)]  # noqa: E731
+    expected = r1_penalty(lambda x: torch.cat([row / row.shape[1] ** 0.5 for row in rows(x)], dim=1), real)
     torch.testing.assert_close(losses["r1"], expected)

@@ -1,0 +1,185 @@
+"""Structure keepers, and augmentation of discriminators for a small cohort, on dermoscopy to clinical photographs.
+
+    python benchmarks/keepers.py --data FOLDER --work FOLDER [--steps 400] [--seeds 0 1] [--only ARM ...] [--write FILE]
+
+CycleGAN as in benchmarks/methods.py, alone and with what docs/losses.md offers. The keeper's segmenters learn on half
+of the training subjects, the segmenter that judges on the other half; test subjects are seen by none of them. In a
+small cohort the target domain has :data:`FEW` photographs. What is trained already is read.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import methods_runs
+import numpy as np
+import torch
+from methods_data import Task
+from methods_judges import SEGMENTER, Judges
+from methods_measures import MEASURES, measured
+from methods_runs import processor, recipe_of, translated
+from methods_tasks import load
+
+from medgan.downstream.segmentation import Segmenter
+from medgan.methods.cyclegan import CycleGAN
+from medgan.metrics.interval import paired_difference
+from medgan.samples.labelled import LabelledSamples
+from medgan.samples.prepared import PreparedCase
+from medgan.samples.seeds import rng_for, seed_for
+from medgan.settings.loop import LoopSettings
+from medgan.training.identity import Identity
+from medgan.training.loop import train
+from medgan.training.translator import SampleShape
+from medgan.training.weights import write_weights
+from medgan.transforms.augment import build
+
+FEW = 20
+WEIGHT = 10.0
+"""As heavy as CycleGAN's cycle."""
+AUGMENT = ("colour", "translation", "cutout")
+ARMS = ("plain", "edges", "mask", "few", "few-augment")
+OTHER: Mapping[str, str] = {"edges": "plain", "mask": "plain", "few-augment": "few"}
+"""What each arm is compared with."""
+
+
+def main() -> None:
+    """Train what is wanted, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1])
+    parser.add_argument("--only", nargs="*", choices=ARMS, default=ARMS)
+    parser.add_argument("--write", type=Path)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    task = replace(load("dermoscopy_to_clinical", data=given.data, work=given.work), steps=given.steps)
+    keeping, judging = halves(task)
+    judges = Judges(judging, given.work / "judges")
+    segmenters = {side: segmenter(keeping, side, given.work / f"keeper-{side}") for side in "ab"}
+    print("| arm | seed | " + " | ".join(MEASURES[name].title for name in task.measures) + " |")
+    print("|---" * (2 + len(task.measures)) + "|")
+    rows = [row("untranslated", None, np.stack([sample.image for sample in task.test]), task, judges)]
+    for seed in given.seeds:
+        for arm in given.only:
+            made = outputs(arm, seed, task, segmenters, given.work / f"{arm}-{seed}-{given.steps}")
+            rows.append(row(arm, seed, made, task, judges))
+    told = {"steps": given.steps, "machine": processor(), "rows": rows, "differences": differences(rows, given.seeds)}
+    for line in told["differences"]:
+        print(json.dumps(line))
+    if given.write:
+        given.write.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def halves(task: Task) -> tuple[Task, Task]:
+    """The task with one half of the training subjects, and with the other."""
+    parts: list[tuple[list[PreparedCase], ...]] = []
+    chosen = []
+    for side in task.train:
+        names = sorted({case.case.subject_id for case in side})
+        order = rng_for(0, "halves").permutation(len(names))
+        chosen.append({names[place] for place in order[: len(names) // 2]})
+    for inside in (True, False):
+        sides = zip(task.train, chosen, strict=True)
+        parts.append(tuple([c for c in side if (c.case.subject_id in first) == inside] for side, first in sides))
+    return replace(task, train=parts[0]), replace(task, train=parts[1])
+
+
+def segmenter(task: Task, side: str, run: Path) -> Path:
+    """A segmenter of one domain, as a run that ``weight_mask`` can name."""
+    if (run / "weights.json").is_file():
+        return run
+    torch.manual_seed(seed_for(0, "keeper", side))
+    learner = Segmenter(SEGMENTER, channels=3, classes=2)
+    samples = LabelledSamples(
+        [task.train["ab".index(side)]],
+        weights=[1],
+        target="segmentation",
+        label_values={0: 0, 255: 1},
+        size_px=task.size_px,
+        augment=build(SEGMENTER.augment),
+        seed=0,
+    )
+    settings = LoopSettings(total_steps=SEGMENTER.total_steps, device="cpu", threads=1, preview_every=None)
+    train(learner, lambda step: samples.draw(step, SEGMENTER.batch_size), run=run, settings=settings)
+    identity = Identity(
+        method="segmentation",
+        recipe=SEGMENTER.model_dump(mode="json"),
+        shape={"channels": 3, "classes": 2},
+        directions=(),
+    )
+    write_weights(run, learner.state_dict(), identity=identity.to_json(), step=SEGMENTER.total_steps, averaged=False)
+    return run
+
+
+def outputs(arm: str, seed: int, task: Task, segmenters: Mapping[str, Path], folder: Path) -> np.ndarray:
+    """What the arm's CycleGAN makes of the test images, (N, 3, H, W) in [-1, 1]."""
+    if (folder / "outputs.npy").is_file():
+        return np.load(folder / "outputs.npy")
+    own = {name: {"network": "run", "weights": str(run)} for name, run in segmenters.items()}
+    extra: dict[str, dict[str, Any]] = {
+        "edges": {"extra": {"weight_edges": WEIGHT}},
+        "mask": {"extra": {"weight_mask": WEIGHT, "segmenter": own["b"], "source_segmenter": own["a"]}},
+        "few-augment": {"discriminator_augment": AUGMENT},
+    }
+    set_already = recipe_of("cyclegan", task).model_dump(exclude_unset=True)
+    recipe = CycleGAN.recipe_type.model_validate({**set_already, **extra.get(arm, {})})
+    sides: list[Sequence[PreparedCase]] = list(task.train)
+    if arm.startswith("few"):
+        sides[1] = few(sides[1])
+    torch.manual_seed(seed_for(seed, "init"))
+    learner = CycleGAN(recipe, shape=SampleShape(3, 1, task.size_px))
+    methods_runs.trained(learner, sides, folder / "run", seed=seed)
+    made = translated(learner, task.test)
+    np.save(folder / "outputs.npy", made)
+    return made
+
+
+def few(cases: Sequence[PreparedCase]) -> list[PreparedCase]:
+    """One case each of :data:`FEW` subjects."""
+    first: dict[str, PreparedCase] = {}
+    for case in cases:
+        first.setdefault(case.case.subject_id, case)
+    names = sorted(first)
+    return [first[names[place]] for place in rng_for(0, "few").permutation(len(names))[:FEW]]
+
+
+def row(arm: str, seed: int | None, made: np.ndarray, task: Task, judges: Judges) -> dict[str, Any]:
+    """Measure an arm, and print its line."""
+    found = measured(made, task, judges)
+    cells = [f"{one['value']:.{MEASURES[name].digits}f}" for name, one in found.items()]
+    print(f"| {arm} | {'' if seed is None else seed} | " + " | ".join(cells) + " |", flush=True)
+    return {"arm": arm, "seed": seed, "measures": found}
+
+
+def differences(rows: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """How far each arm is from its other, by subject; the seeds' means."""
+    by_arm: dict[str, dict[str, dict[str, float]]] = {}
+    for arm in {one["arm"] for one in rows} & set(ARMS):
+        of_arm = [one["measures"] for one in rows if one["arm"] == arm]
+        by_arm[arm] = {
+            name: {who: float(np.mean([each[name]["by_subject"][who] for each in of_arm])) for who in by}
+            for name in ("dice", "kept")
+            for by in [of_arm[0][name]["by_subject"]]
+        }
+    found = []
+    for arm, other in OTHER.items():
+        for name in ("dice", "kept") if arm in by_arm and other in by_arm else ():
+            own = by_arm[arm][name]
+            gap = paired_difference(own, by_arm[other][name], subjects={who: who for who in own})
+            numbers = [round(value, 4) for value in (gap.value, gap.low, gap.high)]
+            found.append(
+                {"arm": arm, "less": other, "measure": name, "difference": numbers, "subjects": gap.n_subjects}
+            )
+    return found
+
+
+if __name__ == "__main__":
+    main()
