@@ -10,6 +10,7 @@ small cohort the target domain has :data:`FEW` photographs. What is trained alre
 import argparse
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +46,8 @@ WEIGHT = 10.0
 """As heavy as CycleGAN's cycle."""
 AUGMENT = ("colour", "translation", "cutout")
 ARMS = ("plain", "edges", "mask", "few", "few-augment")
-OTHER: Mapping[str, str] = {"edges": "plain", "mask": "plain", "few-augment": "few"}
+UNTRANSLATED = "untranslated"
+OTHER: Mapping[str, str] = {"plain": UNTRANSLATED, "edges": "plain", "mask": "plain", "few-augment": "few"}
 """What each arm is compared with."""
 
 
@@ -66,12 +68,12 @@ def main() -> None:
     segmenters = {side: segmenter(keeping, side, given.work / f"keeper-{side}") for side in "ab"}
     print("| arm | seed | " + " | ".join(MEASURES[name].title for name in task.measures) + " |")
     print("|---" * (2 + len(task.measures)) + "|")
-    rows = [row("untranslated", None, np.stack([sample.image for sample in task.test]), task, judges)]
+    rows = [row(UNTRANSLATED, None, np.stack([sample.image for sample in task.test]), task, judges)]
     for seed in given.seeds:
         for arm in given.only:
             made = outputs(arm, seed, task, segmenters, given.work / f"{arm}-{seed}-{given.steps}")
             rows.append(row(arm, seed, made, task, judges))
-    told = {"steps": given.steps, "machine": processor(), "rows": rows, "differences": differences(rows, given.seeds)}
+    told = {"steps": given.steps, "machine": processor(), "rows": rows, "differences": differences(rows)}
     for line in told["differences"]:
         print(json.dumps(line))
     if given.write:
@@ -94,8 +96,10 @@ def halves(task: Task) -> tuple[Task, Task]:
 
 def segmenter(task: Task, side: str, run: Path) -> Path:
     """A segmenter of one domain, as a run that ``weight_mask`` can name."""
-    if (run / "weights.json").is_file():
+    kept, due = run / "due.json", {"recipe": SEGMENTER.model_dump(mode="json"), "task": task.digest()}
+    if kept.is_file() and json.loads(kept.read_text(encoding="utf-8")) == due:
         return run
+    shutil.rmtree(run, ignore_errors=True)
     torch.manual_seed(seed_for(0, "keeper", side))
     learner = Segmenter(SEGMENTER, channels=3, classes=2)
     samples = LabelledSamples(
@@ -116,13 +120,12 @@ def segmenter(task: Task, side: str, run: Path) -> Path:
         directions=(),
     )
     write_weights(run, learner.state_dict(), identity=identity.to_json(), step=SEGMENTER.total_steps, averaged=False)
+    kept.write_text(json.dumps(due) + "\n", encoding="utf-8")
     return run
 
 
 def outputs(arm: str, seed: int, task: Task, segmenters: Mapping[str, Path], folder: Path) -> np.ndarray:
-    """What the arm's CycleGAN makes of the test images, (N, 3, H, W) in [-1, 1]."""
-    if (folder / "outputs.npy").is_file():
-        return np.load(folder / "outputs.npy")
+    """What the arm's CycleGAN makes of the test images, (N, 3, H, W) in [-1, 1]; read where it is there."""
     own = {name: {"network": "run", "weights": str(run)} for name, run in segmenters.items()}
     extra: dict[str, dict[str, Any]] = {
         "edges": {"extra": {"weight_edges": WEIGHT}},
@@ -134,11 +137,17 @@ def outputs(arm: str, seed: int, task: Task, segmenters: Mapping[str, Path], fol
     sides: list[Sequence[PreparedCase]] = list(task.train)
     if arm.startswith("few"):
         sides[1] = few(sides[1])
+    kept = folder / "due.json"
+    due = {"recipe": recipe.model_dump(mode="json"), "task": task.digest(), "target_cases": len(sides[1])}
+    if kept.is_file() and json.loads(kept.read_text(encoding="utf-8")) == due:
+        return np.load(folder / "outputs.npy")
+    shutil.rmtree(folder, ignore_errors=True)
     torch.manual_seed(seed_for(seed, "init"))
     learner = CycleGAN(recipe, shape=SampleShape(3, 1, task.size_px))
     methods_runs.trained(learner, sides, folder / "run", seed=seed)
     made = translated(learner, task.test)
     np.save(folder / "outputs.npy", made)
+    kept.write_text(json.dumps(due) + "\n", encoding="utf-8")
     return made
 
 
@@ -159,25 +168,18 @@ def row(arm: str, seed: int | None, made: np.ndarray, task: Task, judges: Judges
     return {"arm": arm, "seed": seed, "measures": found}
 
 
-def differences(rows: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> list[dict[str, Any]]:
-    """How far each arm is from its other, by subject; the seeds' means."""
-    by_arm: dict[str, dict[str, dict[str, float]]] = {}
-    for arm in {one["arm"] for one in rows} & set(ARMS):
-        of_arm = [one["measures"] for one in rows if one["arm"] == arm]
-        by_arm[arm] = {
-            name: {who: float(np.mean([each[name]["by_subject"][who] for each in of_arm])) for who in by}
-            for name in ("dice", "kept")
-            for by in [of_arm[0][name]["by_subject"]]
-        }
+def differences(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """How far each arm is from its other with the same seed, by subject; intervals are over subjects alone."""
     found = []
-    for arm, other in OTHER.items():
-        for name in ("dice", "kept") if arm in by_arm and other in by_arm else ():
-            own = by_arm[arm][name]
-            gap = paired_difference(own, by_arm[other][name], subjects={who: who for who in own})
+    by_arm = {(one["arm"], one["seed"]): one["measures"] for one in rows}
+    for arm, seed in by_arm:
+        other = by_arm.get((OTHER.get(arm), seed if OTHER.get(arm) != UNTRANSLATED else None))
+        for name in ("dice", "kept") if other else ():
+            own, its = (measures[name]["by_subject"] for measures in (by_arm[arm, seed], other))
+            gap = paired_difference(own, its, subjects={who: who for who in own})
             numbers = [round(value, 4) for value in (gap.value, gap.low, gap.high)]
-            found.append(
-                {"arm": arm, "less": other, "measure": name, "difference": numbers, "subjects": gap.n_subjects}
-            )
+            told = {"arm": arm, "less": OTHER[arm], "seed": seed, "measure": name, "difference": numbers}
+            found.append({**told, "subjects": gap.n_subjects})
     return found
 
 

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs" / "results" / "methods"
 SAME = 1e-3
 """Outputs that differ by less, of [-1, 1], are one and the same image."""
-VERSION = 1
+VERSION = 2
 """Raise it when the measures change: what was trained is kept, and measured again."""
 
 
@@ -76,7 +76,8 @@ def write(task: Task, judges: Judges, *, work: Path, results: Path) -> None:
     """Write ``TASK.json`` and ``TASK.png`` of the methods that were run.
 
     What was written before of methods that were not run here is kept, with the machine that ran them, as long as
-    images, steps and judges are the same.
+    images, steps and judges are the same. Whether a preset or a method has changed since is not looked at: whoever
+    changes one runs its rows again.
     """
     rows, columns = _kept(task, judges, results)
     for label in RUNS[task.name]:
@@ -158,7 +159,7 @@ def _task_told(task: Task, judges: Judges) -> dict[str, Any]:
         "test_images": len(task.test),
         "test_subjects": len({sample.subject for sample in task.test}),
         "real_images": len(task.real),
-        **({"targets": list(task.targets)} if task.targets else {}),
+        **({"targets": list(task.targets), "real_of_target": _real_of_target(task)} if task.targets else {}),
         **({"crop_px": task.crop_px} if task.crop_px else {}),
         **({"single": True} if task.single else {}),
         "features": judges.features_name,
@@ -168,6 +169,15 @@ def _task_told(task: Task, judges: Judges) -> dict[str, Any]:
         "machine": f"one thread, torch {torch.__version__}",
         "digest": task.digest(),
     }
+
+
+def _real_of_target(task: Task) -> dict[str, tuple[int, int]]:
+    """How many real images of how many test subjects each target domain has."""
+    found = {}
+    for name, letter in zip(task.targets, task.letters, strict=True):
+        subjects = [sample.subject for sample in task.real if sample.to == letter]
+        found[name] = (len(subjects), len(set(subjects)))
+    return found
 
 
 def _without_nan(value: Any) -> Any:

@@ -188,6 +188,11 @@ FACTS = (
         look=differs("mask_to_dermoscopy", "dice", "pix2pix:gan", "pix2pix:cgan", sign=-1),
     ),
     Fact(
+        claim="StarGAN's translations are taken for the wanted domain more often than those of one CycleGAN a target",
+        paper="Choi 2018, table 3",
+        look=differs("fundus_sites", "domain", "stargan", "cyclegan", sign=1),
+    ),
+    Fact(
         claim="MUNIT gives several outputs for one image",
         paper="Huang 2018, table 1",
         look=diverse("dermoscopy_to_clinical", "munit"),

@@ -66,9 +66,14 @@ class Judges:
         return np.concatenate([learner.probabilities(part).argmax(dim=1).numpy() for part in _parts(images)])
 
     def domains(self, images: Pixels) -> npt.NDArray[np.float64]:
-        """Probability that a classifier of real images gives to each domain, (N, domains)."""
-        learner = self._trained("domains")
-        return np.concatenate([learner.probabilities(part).double().numpy() for part in _parts(images)])
+        """Probability that a classifier of real images gives to each domain, (N, domains); of crops, their mean."""
+        learner, side = self._trained("domains"), self._side("domains")
+        starts = sorted({0, images.shape[-1] - side})
+        crops = [images[..., top : top + side, left : left + side] for top in starts for left in starts]
+        found = [
+            np.concatenate([learner.probabilities(part).double().numpy() for part in _parts(crop)]) for crop in crops
+        ]
+        return np.mean(found, axis=0)
 
     def quality(self, images: Pixels) -> npt.NDArray[np.float64]:
         """Probability that the classifier gives to good quality, (N,)."""
@@ -112,6 +117,10 @@ class Judges:
             self._learners[name] = learner
         return self._learners[name]
 
+    def _side(self, name: str) -> int:
+        """Side of what a judge is shown: of domains crops where there are any, which do not tell what is centred."""
+        return (self.task.crop_px if name == "domains" else None) or self.task.size_px
+
     def _samples(self, name: str) -> LabelledSamples:
         """Real images of the target domain with their masks, or of all domains with their quality or domain."""
         task, recipe = self.task, self._recipes[name]
@@ -128,7 +137,7 @@ class Judges:
             weights=[1] * len(pools),
             target=target,
             label_values=values,
-            size_px=task.size_px,
+            size_px=self._side(name),
             augment=build(recipe.augment),
             seed=SEED,
         )

@@ -90,8 +90,8 @@ MEASURES: Mapping[str, Measure] = {
     ),
     "domain": Measure(
         title="share taken for the wanted domain",
-        convention="share of the images that a classifier, trained on real images of all domains of the training "
-        "subjects, takes for the domain that they were translated to; the targets together",
+        convention="share of the images that a classifier, trained on crops of real images of all domains of the "
+        "training subjects, takes for the domain that they were translated to, by its mean over four crops",
         better="high",
     ),
     "kept": Measure(
@@ -167,6 +167,9 @@ def _measured(name: str, outputs: Pixels, samples: Sequence[Sample], *, task: Ta
     defined = [subject for subject, value in zip(subjects, values, strict=True) if not math.isnan(value)]
     means = subject_means(values, subjects)
     by_subject = dict(zip(dict.fromkeys(defined), (round(float(mean), 6) for mean in means), strict=True))
+    pairs = list(zip(values, samples, strict=True))
+    apart = {to: [(value, one.subject) for value, one in pairs if one.to == to] for to in task.letters}
+    of_target = {to: mean_estimate(*map(list, zip(*rows, strict=True))).value for to, rows in apart.items() if rows}
     return {
         "value": found.value,
         "low": found.low,
@@ -175,6 +178,7 @@ def _measured(name: str, outputs: Pixels, samples: Sequence[Sample], *, task: Ta
         "n_images": found.n_values,
         "n_undefined": found.n_undefined,
         "by_subject": by_subject,
+        **({"of_target": of_target} if len(task.letters) > 1 else {}),
     }
 
 

@@ -90,23 +90,35 @@ def _cell(name: str, found: Mapping[str, Any] | None, *, absent: str) -> str:
 
     if measure.of_set or found["low"] is None:
         return told(found["value"])
-    return f"{told(found['value'])} ({told(found['low'])} to {told(found['high'])})"
+    each = ", ".join(told(value) for value in found.get("of_target", {}).values())
+    return f"{told(found['value'])} ({told(found['low'])} to {told(found['high'])})" + (f" [{each}]" if each else "")
 
 
 def _setting(told: Mapping[str, Any]) -> str:
-    sides = list(zip(told["training_cases"], told["training_subjects"], strict=True))
-    (a, subjects_a), targets = sides[0], sides[1:]
-    of_targets = " and ".join(
-        f"{cases} of {_target(told, i)} ({people} subjects)" for i, (cases, people) in enumerate(targets)
-    )
-    test = f"{told['test_images']} images of {told['test_subjects']} other subjects"
     crops = f", trained on crops of {told['crop_px']} px" if "crop_px" in told else ""
     by = "; ".join(f"{name}{mark}" for name, mark in _machines(told).items())
+    steps = f"{told['steps']} steps of batch {told['batch_size']}"
+    images = told["test_images"]
+    if told.get("single"):
+        return (
+            f"{images} images of {told['test_subjects']} subjects, of {told['size_px']} px{crops}: each has a training "
+            f"of its own, {steps}, on it and one reference image, and nothing is held out. Means over subjects, with "
+            f"95 % t intervals. Seconds are processor time of one thread, of a step of all {images} trainings: {by}. "
+            "Times of one machine alone compare."
+        )
+    sides = list(zip(told["training_cases"], told["training_subjects"], strict=True))
+    (a, subjects_a), targets = sides[0], sides[1:]
+    learnt = " and ".join(
+        f"{cases} of {_target(told, i)} ({people} subjects)" for i, (cases, people) in enumerate(targets)
+    )
+    test = f"{images // len(targets)} images of {told['test_subjects']} other subjects"
+    if len(targets) > 1:
+        real = (f"{count} of `{name}` ({people} subjects)" for name, (count, people) in told["real_of_target"].items())
+        test += f", each sent to every target, and on {' and '.join(real)}"
     return (
-        f"{told['steps']} steps of batch {told['batch_size']} at {told['size_px']} px{crops}. Trained on {a} cases of "
-        f"the source ({subjects_a} subjects) and {of_targets}; measured on {test}. Means over "
-        "subjects, with 95 % t intervals; a number without an interval is one of the whole set. Seconds are processor "
-        f"time of one thread: {by}. Times of one machine alone compare."
+        f"{steps} at {told['size_px']} px{crops}. Trained on {a} cases of the source ({subjects_a} subjects) and "
+        f"{learnt}; measured on {test}. Means over subjects, with 95 % t intervals; a number without one is of the "
+        f"whole set. Seconds are processor time of one thread: {by}. Times of one machine alone compare."
     )
 
 
@@ -116,10 +128,14 @@ def _target(told: Mapping[str, Any], place: int) -> str:
 
 
 def _conventions(told: Mapping[str, Any]) -> list[str]:
-    return [
+    lines = [
         f"- *{MEASURES[name].title}*: {text.format(features=told['features'])}."
         for name, text in told["conventions"].items()
     ]
+    if told.get("targets"):
+        names = " and ".join(f"`{name}`" for name in told["targets"])
+        lines.append(f"- Of the whole set: the mean over the targets. In brackets: {names} by themselves.")
+    return lines
 
 
 def _between(text: str, name: str, part: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from methods_data import Sample, Task
-from methods_table import NARROW, RATE
+from methods_table import NARROW, OWN_RATE, RATE
 
 from medgan import discover
 from medgan.errors import MedganError
@@ -71,7 +71,7 @@ def recipe_of(label: str, task: Task) -> Recipe:
         "batch_size": task.batch_size,
         "flips": task.flips,
     }
-    shared["learning_rate"] = RATE * published.learning_rate
+    shared["learning_rate"] = OWN_RATE.get(label, RATE) * published.learning_rate
     if published.total_steps:
         # Where the critic steps several times for each step of the generator, a step of the task is the generator's.
         shared["total_steps"] = task.steps * getattr(published, "critic_steps", 1)
@@ -122,7 +122,7 @@ def _made(label: str, recipe: Recipe, task: Task, run: Path) -> Outcome:
         learner = method(recipe, shape=shape)
         part: dict[str, Any] = {"parameters": sum(parameter.numel() for parameter in learner.parameters())}
         try:
-            part |= trained(learner, training.sides, run / training.name)
+            part |= _timed(learner, training.sides, run / training.name)
         except MedganError as error:
             facts |= {**part, "failed": str(error)}
             return Outcome(facts=facts, outputs=outputs[:0], styles=outputs[None, :0])
@@ -174,6 +174,16 @@ def _joined(parts: Sequence[Mapping[str, Any]], images: int) -> dict[str, Any]:
         "step_cpu_s": None if None in seconds else round(sum(seconds), 4),
         "translating_cpu_s": round(sum(part["translating_cpu_s"] for part in parts) / max(1, images), 4),
     }
+
+
+def _timed(learner: Translator, sides: Sequence[Sequence[PreparedCase]], run: Path) -> dict[str, Any]:
+    """Train, and keep what it took: where a task asks for several trainings, one may be at its end before a stop."""
+    found, kept = trained(learner, sides, run), run.parent / f"{run.name}.json"
+    if found["step_cpu_s"] is None and kept.is_file():
+        told: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+        return told
+    kept.write_text(json.dumps(found), encoding="utf-8")
+    return found
 
 
 def trained(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medgan import discover
 from medgan.downstream.classification import ClassifierRecipe
 from medgan.downstream.segmentation import SegmenterRecipe
 from medgan.imaging.intensity import Window
@@ -42,8 +43,9 @@ def narrow(monkeypatch):
 def make_case(tmp_path):
     rng = np.random.default_rng(0)
 
-    def make(name, subject, *, domain, pair=None, side=36):
-        pixels = rng.uniform(-1, 1, size=(3, side, side)).astype(np.float32)
+    def make(name, subject, *, domain, pair=None, side=36, level=None):
+        noise = rng.uniform(-1, 1, size=(3, side, side)).astype(np.float32)
+        pixels = noise if level is None else level + 0.01 * noise
         label = np.zeros((side, side), np.uint8)
         label[8:20, 8:24] = 255
         trace = Trace(
@@ -60,6 +62,12 @@ def make_case(tmp_path):
         return open_prepared(row, f"{domain}{name}", folder)
 
     return make
+
+
+@pytest.fixture
+def make_flat(make_case):
+    """A case of one level, but for a little noise."""
+    return lambda name, level: make_case(name, name, domain=f"flat{level}", level=level)
 
 
 @pytest.fixture
@@ -193,6 +201,81 @@ def test_other_settings_are_trained_anew(make_task, tmp_path, monkeypatch):
     assert calls
 
 
+@pytest.fixture
+def three_sites(make_task, make_case):
+    task = make_task(paired=False, measures=("domain", "sliced_wasserstein", "kept"), targets=("b", "c"), batch_size=1)
+    third = [make_case(f"train{n}", f"train{n // 2}", domain="c") for n in range(6)]
+    sent = [replace(one, name=f"{one.name} to {to}", to=to, target=None) for one in task.test for to in "bc"]
+    real = [replace(one, to=to) for to in "bc" for one in task.real]
+    return replace(task, train=(*task.train, third), test=sent, real=real, known=real)
+
+
+def test_several_targets_are_learnt_at_once_or_each_by_itself(three_sites, tmp_path, monkeypatch):
+    task, results = three_sites, tmp_path / "results"
+    sides = []
+    kept = methods_runs.trained
+    monkeypatch.setattr(methods_runs, "trained", lambda *args, **named: sides.append(args[1]) or kept(*args, **named))
+    labels = ("identity", "stargan", "cyclegan")
+    monkeypatch.setattr(methods, "RUNS", {task.name: labels})
+    monkeypatch.setitem(methods_table.NARROW, "discriminator_halvings", 3)
+    judges = judges_of(task, tmp_path / "judges")
+    list(methods.run(task, labels, judges, work=tmp_path / "work"))
+    assert [len(one) for one in sides] == [2, 2, 3, 2, 2]
+    assert [one[1] for one in sides if len(one) == 2] == 2 * list(task.train[1:])
+    methods.write(task, judges, work=tmp_path / "work", results=results)
+    told = json.loads((results / f"{task.name}.json").read_text())
+    rows = {row["label"]: row for row in told["rows"]}
+    assert rows["stargan"]["steps"] == 5  # one of the generator
+    assert rows["identity"]["measures"]["kept"]["value"] == pytest.approx(1, abs=1e-3)
+    assert 0 <= rows["stargan"]["measures"]["domain"]["value"] <= 1
+    assert told["targets"] == ["b", "c"]
+    said = methods_page._setting(told)
+    assert "6 of `b` (3 subjects) and 6 of `c` (3 subjects); measured on 5 images of 3 other subjects" in said
+    assert "each sent to every target, and on 5 of `b` (3 subjects) and 5 of `c` (3 subjects)" in said
+    columns = methods_sheets.columns_of(
+        results / f"{task.name}.png", list(labels), closed=False, row_labels=methods_sheets.row_labels_of(task)
+    )
+    np.testing.assert_array_equal(columns["identity"][0], columns["identity"][1])  # one image, to b and to c
+
+
+@pytest.mark.parametrize("label", ["histogram_matching", "histogram_matching:one"])
+def test_each_output_is_of_the_domain_that_it_was_sent_to(three_sites, make_flat, tmp_path, monkeypatch, label):
+    """With a method that learns all at once, and as if it knew one target."""
+    method = discover.load("medgan.methods", "histogram_matching").method
+    monkeypatch.setattr(method, "many_domains", not label.endswith("one"))
+    levels = {"b": -0.5, "c": 0.5}
+    sides = (three_sites.train[0], *([make_flat(f"{to}{n}", level) for n in range(2)] for to, level in levels.items()))
+    task = replace(three_sites, train=sides)
+    made = methods_runs._made("histogram_matching", methods_runs.recipe_of("histogram_matching", task), task, tmp_path)
+    for sample, output in zip(task.test, made.outputs, strict=True):
+        assert output.mean() == pytest.approx(levels[sample.to], abs=0.05)
+    rows = methods_measures.measured(made.outputs, replace(task, measures=("kept",)), None)
+    assert set(rows["kept"]["of_target"]) == {"b", "c"}
+
+
+def test_the_judge_of_domains_has_a_class_for_each(three_sites, tmp_path):
+    found = judges_of(three_sites, tmp_path).domains(np.stack([sample.image for sample in three_sites.test]))
+    assert found.shape == (len(three_sites.test), 3)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_single_images_have_a_training_each(make_task, make_flat, tmp_path, monkeypatch):
+    task = make_task(measures=("reference", "kept"), single=True, crop_px=16, paired=False)
+    levels = [-0.8, -0.4, 0.0, 0.4, 0.8]
+    chosen = (task.train[0][:5], [make_flat(f"{n}", level) for n, level in enumerate(levels)])
+    task = replace(task, train=chosen, test=task.test[:5], real=task.real[:5])
+    shown = []
+    kept = methods_runs.trained
+    monkeypatch.setattr(methods_runs, "trained", lambda *args, **named: shown.append(args) or kept(*args, **named))
+    made = methods_runs.outcome("histogram_matching", task, tmp_path)
+    assert [[len(side) for side in args[1]] for args in shown] == [[1, 1]] * 5
+    assert [args[1][0][0].key for args in shown] == [case.key for case in chosen[0]]
+    assert {args[0].recipe.crop_px for args in shown} == {16}
+    np.testing.assert_allclose(made.outputs.mean(axis=(1, 2, 3)), levels, atol=0.05)
+    told = {**methods._task_told(task, judges_of(task, tmp_path)), "rows": []}
+    assert "nothing is held out" in methods_page._setting(told)
+
+
 def test_training_that_fails_is_a_row_of_its_own(make_task, tmp_path):
     task = make_task()
     made = methods_runs.outcome("pix2pix", replace(task, train=(task.train[0], task.train[1][:2])), tmp_path)
@@ -208,6 +291,11 @@ def test_a_preset_keeps_its_own_settings(make_task, monkeypatch):
     assert methods_runs.recipe_of("pix2pix:pixel", make_task()).patch == 1
     assert methods_runs.recipe_of("pix2pix", make_task()).patch == 16
     assert methods_runs.recipe_of("identity", make_task()).total_steps == 0
+
+
+def test_rates_are_five_times_the_published_but_for_those_named(make_task):
+    rates = [methods_runs.recipe_of(label, make_task()).learning_rate for label in ("stargan", "stargan:change")]
+    assert rates == pytest.approx([5e-4, 1e-4])
 
 
 def test_test_images_go_round_the_subjects(make_case):

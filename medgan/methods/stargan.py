@@ -91,7 +91,9 @@ class StarGANRecipe(DiscriminatorRecipe):
         description="image, as published; change starts from the input and suits domains that differ little",
     )
     label_last: bool = Field(
-        default=False, description="Shows the last layer which domain is wanted, too; published: the first alone"
+        default=False,
+        description="Shows the last layer which domain is wanted, too, which adds a colour or grey value for each; "
+        "published: the first alone",
     )
     discriminator_width: int = Field(default=64, ge=1, description="Channels of the discriminator's first layer")
     discriminator_halvings: int = Field(
@@ -100,10 +102,10 @@ class StarGANRecipe(DiscriminatorRecipe):
 
     @model_validator(mode="after")
     def _sees_the_label(self) -> Self:
-        if self.padding == "reflect" and self.first_norm.startswith("instance") and not self.label_last:
+        if self.padding == "reflect" and self.first_norm.startswith("instance"):
             raise ValueError(
                 f"first_norm {self.first_norm} takes away all that a label adds where padding is reflect: "
-                "set first_norm none, label_last true, or padding zeros as published"
+                "set first_norm none, or padding zeros as published"
             )
         return self
 

@@ -40,8 +40,8 @@ class DomainGenerator(nn.Module):
         first_norm: What stands behind the first convolution.
         padding: Of the first three convolutions.
         predicts: ``"change"`` adds the last layer, which begins small, to the image before the tanh.
-        label_last: Lays the domain's maps beside what the last convolution sees, too, so that a domain's colour can be
-            added as it is.
+        label_last: Lays the domain's maps beside what the last convolution sees, too. With reflected edges that is one
+            number for each channel and domain, added before the tanh, which need not find its way through the features.
 
     Source:
         Choi 2018, arXiv:1711.09020, table 4.

@@ -19,9 +19,10 @@ class DiscriminatorRecipe(Recipe):
 
     Penalties on the slope: ``weight_r1`` (Mescheder 2018, arXiv:1801.04406) at real images, 10 in the paper for
     photographs of 256 px; ``weight_gradient_penalty`` (Gulrajani 2017, arXiv:1704.00028) between real and fake ones, 10
-    in the paper. Of a map of logits R1 is the mean over patches of what each one's own would be, if they did not
-    overlap. ``r1_every`` computes R1 at every so many steps with so many times the weight
-    (Karras 2020, arXiv:1912.04958, takes 16). A conditional discriminator's slope is that in input and output together.
+    in the paper, of the sum of a critic's logits as in StarGAN's code. Of a map of n logits R1 is that of their sum,
+    divided by n: the mean of each patch's own where patches do not overlap. ``r1_every`` computes R1 at every so many
+    steps with so many times the weight (Karras 2020, arXiv:1912.04958, takes 16). A conditional discriminator's slope
+    is that in input and output together.
     """
 
     spectral: bool = Field(

@@ -105,9 +105,10 @@ def _maps(logits: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
 
 
 def _by_patch(judge: Judge) -> Callable[[Tensor], Tensor]:
-    """The same, each map by the root of its length: a sum's squared slope is then the mean of each patch's own.
+    """A judge's values of all scales in one row, each map by the root of its length.
 
-    That is exact for patches that do not overlap; by their bare sum a map of many logits would hardly dare to judge.
+    Of patches that do not overlap, a sum's squared slope is then the mean of each patch's own; of those that do it is
+    more, by up to the number that see a pixel. By their bare sum a map of many logits would hardly dare to judge.
     """
 
     def judged(images: Tensor) -> Tensor:

@@ -1,3 +1,4 @@
+import csv
 import os
 from pathlib import Path
 
@@ -61,13 +62,31 @@ def test_source_by_its_own_name_keeps_all_cases(root: Path) -> None:
     assert [case.extra["fitzpatrick"] for case in manifest] == ["", "2"]
 
 
-@pytest.mark.real_data
-def test_sites_are_domains() -> None:
-    root = os.environ.get("MEDGAN_DATA")
-    if not root:
-        pytest.skip("MEDGAN_DATA names no data root")
-    for case in build_named(["fundus_sites"], Path(root)):
-        assert case.image.startswith(f"fundus_{case.domain}/")
+def test_sites_are_domains_and_odd_cases_of_theirs_are_left_out(tmp_path: Path) -> None:
+    rows = {
+        "fundus_deepdrid": [{"image_id": "1_l1", "domain": "good"}, {"image_id": "1_l2", "domain": "poor"}],
+        "fundus_idrid": [
+            {"path": "images/train_001.jpg", "dr_grade": "2"},
+            {"path": "images/train_002.jpg"},
+            {"path": "images/train_021.jpg", "dr_grade": "1"},
+        ],
+        "fundus_chase": [{"path": "images/Image_01L.jpg"}],
+    }
+    for name, wanted in rows.items():
+        table = (Path(__file__).parents[1] / "contracts" / "source_tables" / f"{name}.csv").read_text().splitlines()
+        first = next(csv.DictReader(table))
+        cleared = {**first, "dr_grade": "", "domain": "good"} if "dr_grade" in first else {**first, "domain": "good"}
+        (tmp_path / name).mkdir()
+        with (tmp_path / name / "manifest.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(first))
+            writer.writeheader()
+            writer.writerows({**cleared, **one} for one in wanted)
+    found = build_named(["fundus_sites"], tmp_path)
+    assert [(case.domain, case.case_id) for case in found] == [
+        ("deepdrid", "deepdrid-1_l1"),
+        ("idrid", "idrid-train_001"),
+        ("chase", "chase-01-L"),
+    ]
 
 
 def test_unknown_name_lists_what_there_is(root: Path) -> None:
