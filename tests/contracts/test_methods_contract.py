@@ -27,6 +27,9 @@ SHAPES = {"grey": SampleShape(1, 1, 32), "colour": SampleShape(3, 1, 32), "2.5D"
 FITTED = ("cycle", "identity", "reconstruction", "contrastive", "perceptual", "content", "classification")
 
 every_method = pytest.mark.parametrize("name", NAMES)
+every_method_presets_slowly = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if ":" in name else name for name in NAMES]
+)
 every_shape = pytest.mark.parametrize("kind", SHAPES)
 
 
@@ -229,7 +232,7 @@ def test_previews_are_pictures(name: str) -> None:
         assert picture.abs().max() <= 1
 
 
-@every_method
+@every_method_presets_slowly
 def test_one_batch_can_be_overfitted(name: str) -> None:
     # What starts from its input undoes itself from the start: its losses can fall no further.
     drawn = {"predicts": "image"} if getattr(recipe_of(name), "predicts", None) == "change" else {}

@@ -48,7 +48,8 @@ def test_a_fatal_alarm_of_a_preview_ends_both_with_its_reason_and_the_same_check
 
 
 @pytest.mark.parametrize(
-    ("who", "where"), [(1, "step"), pytest.param(1, "checkpoint", marks=pytest.mark.slow), (0, "preview")]
+    ("who", "where"),
+    [(1, "step"), *(pytest.param(*one, marks=pytest.mark.slow) for one in ((1, "checkpoint"), (0, "preview")))],
 )
 def test_a_rank_that_hangs_ends_the_other_in_time_and_leaves_a_checkpoint(tmp_path, ranks, who, where):
     both = ranks(tmp_path, f"hangs:{who}:{where}")
