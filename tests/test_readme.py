@@ -24,7 +24,7 @@ from medgan.training.translator import SampleShape, Translator
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = PAGES[0].read_text(encoding="utf-8")
-TEST_COMMAND = '-m pytest -q -n 2 --dist loadfile -m "not slow"'
+TEST_COMMAND = '-m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"'
 
 COMMANDS = get_command(app).commands
 
