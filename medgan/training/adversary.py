@@ -77,7 +77,7 @@ class Adversary:
         losses = {"adversarial": weight * told}
         if recipe.weight_r1:
             due = step % recipe.r1_every == 0
-            slope = r1_penalty(_by_patch(judge), shown_real) if due else told.new_zeros(())
+            slope = r1_penalty(_in_one(judge, by_patch=True), shown_real) if due else told.new_zeros(())
             losses["r1"] = recipe.weight_r1 * recipe.r1_every * slope
         if recipe.weight_gradient_penalty:
             slope = gradient_penalty(_in_one(judge), shown_real, shown_fake)
@@ -104,20 +104,16 @@ def _maps(logits: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
     return [logits] if isinstance(logits, Tensor) else logits
 
 
-def _by_patch(judge: Judge) -> Callable[[Tensor], Tensor]:
-    """A judge's values of all scales in one row, each map by the root of its length.
+def _in_one(judge: Judge, *, by_patch: bool = False) -> Callable[[Tensor], Tensor]:
+    """A judge whose values of all scales stand in one row for each image; by patch, each map by the root of its length.
 
-    Of patches that do not overlap, a sum's squared slope is then the mean of each patch's own; of those that do it is
-    more, by up to the number that see a pixel. By their bare sum a map of many logits would hardly dare to judge.
+    Of patches that do not overlap, the squared slope of their sum is then the mean of each patch's own; of those that
+    do, it is more, by up to the number that see a pixel. By the bare sum a map of many logits would hardly dare to
+    judge.
     """
 
     def judged(images: Tensor) -> Tensor:
         rows = [logits.flatten(1) for logits in _maps(judge(images))]
-        return torch.cat([row / row.shape[1] ** 0.5 for row in rows], dim=1)
+        return torch.cat([row / row.shape[1] ** 0.5 if by_patch else row for row in rows], dim=1)
 
     return judged
-
-
-def _in_one(judge: Judge) -> Callable[[Tensor], Tensor]:
-    """A judge whose values of all scales stand in one row for each image."""
-    return lambda images: torch.cat([logits.flatten(1) for logits in _maps(judge(images))], dim=1)
