@@ -22,7 +22,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import methods_runs
 import numpy as np
 import torch
-from methods_data import Task
+from methods_data import Task, one_each
 from methods_judges import SEGMENTER, Judges
 from methods_measures import MEASURES, measured
 from methods_runs import processor, recipe_of, translated
@@ -82,16 +82,18 @@ def main() -> None:
 
 def halves(task: Task) -> tuple[Task, Task]:
     """The task with one half of the training subjects, and with the other."""
-    parts: list[tuple[list[PreparedCase], ...]] = []
-    chosen = []
+    first = []
     for side in task.train:
         names = sorted({case.case.subject_id for case in side})
         order = rng_for(0, "halves").permutation(len(names))
-        chosen.append({names[place] for place in order[: len(names) // 2]})
-    for inside in (True, False):
-        sides = zip(task.train, chosen, strict=True)
-        parts.append(tuple([c for c in side if (c.case.subject_id in first) == inside] for side, first in sides))
-    return replace(task, train=parts[0]), replace(task, train=parts[1])
+        first.append({names[place] for place in order[: len(names) // 2]})
+
+    def half(*, inside: bool) -> Task:
+        sides = zip(task.train, first, strict=True)
+        kept = [[case for case in side if (case.case.subject_id in names) == inside] for side, names in sides]
+        return replace(task, train=tuple(kept))
+
+    return half(inside=True), half(inside=False)
 
 
 def segmenter(task: Task, side: str, run: Path) -> Path:
@@ -136,7 +138,7 @@ def outputs(arm: str, seed: int, task: Task, segmenters: Mapping[str, Path], fol
     recipe = CycleGAN.recipe_type.model_validate({**set_already, **extra.get(arm, {})})
     sides: list[Sequence[PreparedCase]] = list(task.train)
     if arm.startswith("few"):
-        sides[1] = few(sides[1])
+        sides[1] = one_each(sides[1], FEW, rng=rng_for(0, "few"))
     kept = folder / "due.json"
     due = {"recipe": recipe.model_dump(mode="json"), "task": task.digest(), "target_cases": len(sides[1])}
     if kept.is_file() and json.loads(kept.read_text(encoding="utf-8")) == due:
@@ -149,15 +151,6 @@ def outputs(arm: str, seed: int, task: Task, segmenters: Mapping[str, Path], fol
     np.save(folder / "outputs.npy", made)
     kept.write_text(json.dumps(due) + "\n", encoding="utf-8")
     return made
-
-
-def few(cases: Sequence[PreparedCase]) -> list[PreparedCase]:
-    """One case each of :data:`FEW` subjects."""
-    first: dict[str, PreparedCase] = {}
-    for case in cases:
-        first.setdefault(case.case.subject_id, case)
-    names = sorted(first)
-    return [first[names[place]] for place in rng_for(0, "few").permutation(len(names))[:FEW]]
 
 
 def row(arm: str, seed: int | None, made: np.ndarray, task: Task, judges: Judges) -> dict[str, Any]:

@@ -152,6 +152,15 @@ def samples_of(
     return list(_dealt(by_subject, count=count, rng=rng_for(seed, "test images")))
 
 
+def one_each(cases: Sequence[PreparedCase], count: int, *, rng: np.random.Generator) -> list[PreparedCase]:
+    """The first case of each of ``count`` subjects, which are drawn."""
+    first: dict[str, PreparedCase] = {}
+    for case in cases:
+        first.setdefault(case.case.subject_id, case)
+    names = sorted(first)
+    return [first[names[place]] for place in rng.permutation(len(names))[:count]]
+
+
 def derived(
     case: PreparedCase, root: Path, *, what: str, make: Callable[[PreparedCase], tuple[Pixels, Region, Any]]
 ) -> PreparedCase:

@@ -167,9 +167,6 @@ def _measured(name: str, outputs: Pixels, samples: Sequence[Sample], *, task: Ta
     defined = [subject for subject, value in zip(subjects, values, strict=True) if not math.isnan(value)]
     means = subject_means(values, subjects)
     by_subject = dict(zip(dict.fromkeys(defined), (round(float(mean), 6) for mean in means), strict=True))
-    pairs = list(zip(values, samples, strict=True))
-    apart = {to: [(value, one.subject) for value, one in pairs if one.to == to] for to in task.letters}
-    of_target = {to: mean_estimate(*map(list, zip(*rows, strict=True))).value for to, rows in apart.items() if rows}
     return {
         "value": found.value,
         "low": found.low,
@@ -178,8 +175,18 @@ def _measured(name: str, outputs: Pixels, samples: Sequence[Sample], *, task: Ta
         "n_images": found.n_values,
         "n_undefined": found.n_undefined,
         "by_subject": by_subject,
-        **({"of_target": of_target} if len(task.letters) > 1 else {}),
+        **({"of_target": _of_target(values, samples, task)} if len(task.letters) > 1 else {}),
     }
+
+
+def _of_target(values: Sequence[float], samples: Sequence[Sample], task: Task) -> dict[str, float]:
+    """The mean over subjects of each target domain by itself."""
+    found = {}
+    for letter in task.letters:
+        numbers = [number for number, sample in enumerate(samples) if sample.to == letter]
+        subjects = [samples[number].subject for number in numbers]
+        found[letter] = mean_estimate([values[number] for number in numbers], subjects).value
+    return found
 
 
 def _by_target(images: Pixels, samples: Sequence[Sample], task: Task) -> list[Pixels]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from methods_data import Pixels, Region, Sample, Task, centre, derived, samples_of
+from methods_data import Pixels, Region, Sample, Task, centre, derived, one_each, samples_of
 from torch.nn.functional import interpolate
 
 from medgan.manifests.manifest import Manifest, read_manifest
@@ -163,7 +163,7 @@ def _fundus_sites(data: Path, work: Path) -> Task:
 
 def _single_fundus(data: Path, work: Path) -> Task:
     larger = replace(SITES, domains=("deepdrid", "chase"), preparation=Preparation(preset="fundus", size_px=220))
-    chosen = [_one_each(side, SINGLE_IMAGES) for side in larger.cases(data, work)[0]]
+    chosen = [one_each(side, SINGLE_IMAGES, rng=rng_for(SEED, "single images")) for side in larger.cases(data, work)[0]]
     sides = tuple(_middles(side, work / "prepared", SINGLE_PX) for side in chosen)
     a, b = ([centre(case, 0, size_px=SINGLE_PX) for case in side] for side in sides)
     test = [
@@ -186,15 +186,6 @@ def _single_fundus(data: Path, work: Path) -> Task:
         paired=False,
         single=True,
     )
-
-
-def _one_each(cases: Sequence[PreparedCase], count: int) -> list[PreparedCase]:
-    """The first case of each of so many subjects, in an order drawn from the seed."""
-    first: dict[str, PreparedCase] = {}
-    for case in cases:
-        first.setdefault(case.case.subject_id, case)
-    names = sorted(first)
-    return [first[names[place]] for place in rng_for(SEED, "single images").permutation(len(names))[:count]]
 
 
 def _middles(cases: Sequence[PreparedCase], store: Path, size_px: int) -> list[PreparedCase]:
