@@ -25,10 +25,11 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, RUN, *arguments], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.parametrize("runs", [100, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", list(targets()))
-def test_no_input_breaks_the_law(name, tmp_path):
+def test_no_input_breaks_the_law(name, runs, tmp_path):
     """Guided by coverage where atheris is installed, else by chance alone."""
-    done = run(name, "--runs", "100", "--seconds", "15", "--seed", "1", "--folder", str(tmp_path))
+    done = run(name, "--runs", str(runs), "--seconds", "15", "--seed", "1", "--folder", str(tmp_path))
     found = "\n".join(path.read_text(encoding="utf-8") for path in sorted(tmp_path.glob("*/*.txt")))
     assert done.returncode == 0, f"{done.stdout}{done.stderr[-2000:]}{found}"
     assert f"{name}: " in done.stdout
@@ -42,9 +43,9 @@ def test_it_was_guided_by_coverage():
 
 @pytest.mark.parametrize("name", ["nifti_gz", "dicom", "manifest"])
 def test_the_engine_that_needs_nothing(name, tmp_path):
-    done = run(name, "--engine", "python", "--runs", "150", "--seconds", "20", "--folder", str(tmp_path))
+    done = run(name, "--engine", "python", "--runs", "300", "--seconds", "20", "--folder", str(tmp_path))
     assert done.returncode == 0, done.stdout
-    assert f"{name}: 150 inputs" in done.stdout
+    assert f"{name}: 300 inputs" in done.stdout
 
 
 @pytest.mark.parametrize("name", list(targets()))
