@@ -13,13 +13,15 @@ STYLE = ("johnson_style", "gatys")
 COMPARED = ("dualgan", "cogan", "bigan")
 """What CycleGAN was compared with, or came out beside it."""
 PIX2PIX = ("pix2pix", "pix2pix:l1", "pix2pix:gan", "pix2pix:cgan", "pix2pix:l1-gan", "pix2pix:encoder-decoder")
+PATCHES = ("pix2pix:pixel", "pix2pix:image")
+"""Discriminators of one pixel and of the whole image; `pix2pix` itself has patches of 16 px here."""
 TRIVIAL = ("identity", "histogram_matching")
 SRGAN = ("srgan:srresnet-mse", "srgan:srresnet-features", "srgan:srgan-mse", "srgan")  # by itself, srgan-features
 RESOLUTION = (*SRGAN, "johnson_resolution", "johnson_resolution:pixels")
 
 RUNS: Mapping[str, tuple[str, ...]] = {
     "dermoscopy_to_clinical": (*UNPAIRED, *COMPARED, *CHANGE, *STYLE),
-    "poor_to_good_fundus": (*UNPAIRED, *CHANGE, *STYLE),
+    "poor_to_good_fundus": (*UNPAIRED, *COMPARED, *CHANGE, *STYLE),
     "fundus_sites": (*TRIVIAL, "cyclegan", "cyclegan:change", "stargan", "stargan:change"),
     "single_fundus": (*TRIVIAL, *STYLE, "cyclegan", "cut", "cut:sincut"),
     "t1_to_flair": (
@@ -30,6 +32,7 @@ RUNS: Mapping[str, tuple[str, ...]] = {
         *STYLE,
         *CYCLEGAN,
         *PIX2PIX,
+        *PATCHES,
         "spade:image-map",
         "deepsim",
     ),
